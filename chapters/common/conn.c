@@ -6,12 +6,12 @@
 #include "resp.h"
 
 enum {
-	BUF_MIN = 1024,		/* the first size of a buffer: the replies to many small requests */
-	BLOB_MAX = 1024 * 1024,	/* bytes of a BLOB; more is answered with -ERR */
-	WORK_MAX_US = 10 * 1000 * 1000,	/* of computing, or of waiting; more is answered with -ERR */
+	BUF_MIN = 1024,			/* the first size of a buffer: the replies to many small requests */
+	BLOB_MAX = 1024 * 1024,		/* bytes of a BLOB; more is answered with -ERR */
+	WORK_MAX_US = 10 * 1000 * 1000, /* of computing, or of waiting; more is answered with -ERR */
 };
 
-static struct conn *all;	/* every connection that is not freed, the newest first */
+static struct conn *all; /* every connection that is not freed, the newest first */
 static struct conn *to_reap;
 static uint64_t last_id;
 
@@ -195,7 +195,8 @@ static enum verdict run_client(struct conn *c, const struct request *r)
 		c->victim = id > 0 ? (uint64_t)id : 0;
 		return CONN_KILL;
 	}
-	reply_error(c, "unknown subcommand or wrong number of arguments for ", r->args[1], ". Try CLIENT ID, or CLIENT KILL ID n.");
+	reply_error(c, "unknown subcommand or wrong number of arguments for ", r->args[1],
+		    ". Try CLIENT ID, or CLIENT KILL ID n.");
 	return CONN_READ;
 }
 
@@ -209,11 +210,11 @@ static enum verdict run_quit(struct conn *c, const struct request *r)
 
 static const struct command {
 	const char *name;
-	size_t min, max;	/* arguments, the name included */
+	size_t min, max; /* arguments, the name included */
 	enum verdict (*run)(struct conn *c, const struct request *r);
 } commands[] = {
-	{ "ping", 1, 2, run_ping },	{ "echo", 2, 2, run_echo },	{ "blob", 2, 2, run_blob },
-	{ "work", 3, 3, run_work },	{ "spin", 2, 2, run_spin },	{ "client", 2, 4, run_client },
+	{ "ping", 1, 2, run_ping },	   { "echo", 2, 2, run_echo }, { "blob", 2, 2, run_blob },
+	{ "work", 3, 3, run_work },	   { "spin", 2, 2, run_spin }, { "client", 2, 4, run_client },
 	{ "quit", 1, ARGS_MAX, run_quit },
 };
 
@@ -309,8 +310,7 @@ enum verdict conn_next(struct conn *c)
 
 bool conn_wants_read(const struct conn *c)
 {
-	return !c->ended && !c->closing && !c->failed && conn_unsent(c) <= UNSENT_MAX &&
-	       buf_size(&c->in) < REQUEST_MAX;
+	return !c->ended && !c->closing && !c->failed && conn_unsent(c) <= UNSENT_MAX && buf_size(&c->in) < REQUEST_MAX;
 }
 
 size_t conn_unsent(const struct conn *c)

@@ -20,19 +20,19 @@
 #include <stdint.h>
 
 enum {
-	READ_SIZE = 16 * 1024,		/* what a server asks for in one read; more waits in the socket */
-	UNSENT_MAX = 1024 * 1024,	/* beyond this much unsent, requests are left unparsed and unread */
+	READ_SIZE = 16 * 1024,	  /* what a server asks for in one read; more waits in the socket */
+	UNSENT_MAX = 1024 * 1024, /* beyond this much unsent, requests are left unparsed and unread */
 };
 
 /* What a connection needs next. */
 enum verdict {
-	CONN_READ,	/* bytes: wait until the peer sends some */
-	CONN_WRITE,	/* to write: pass conn_out() and conn_unsent() to the kernel, then conn_sent() */
-	CONN_WORK,	/* its work done: c->cpu_us, then c->wait_us, then conn_worked() */
-	CONN_SPIN,	/* the same, but always on the thread that runs the event loop, and with no wait */
-	CONN_KILL,	/* another connection closed: the one that conn_victim() names */
-	CONN_WAIT,	/* nothing until conn_worked(): its work is under way elsewhere */
-	CONN_CLOSE,	/* nothing, ever: every reply is sent, or memory has run out */
+	CONN_READ,  /* bytes: wait until the peer sends some */
+	CONN_WRITE, /* to write: pass conn_out() and conn_unsent() to the kernel, then conn_sent() */
+	CONN_WORK,  /* its work done: c->cpu_us, then c->wait_us, then conn_worked() */
+	CONN_SPIN,  /* the same, but always on the thread that runs the event loop, and with no wait */
+	CONN_KILL,  /* another connection closed: the one that conn_victim() names */
+	CONN_WAIT,  /* nothing until conn_worked(): its work is under way elsewhere */
+	CONN_CLOSE, /* nothing, ever: every reply is sent, or memory has run out */
 };
 
 /* Bytes: [head, tail) of data are in use. data is NULL while none are. */
@@ -42,26 +42,26 @@ struct buf {
 };
 
 struct conn {
-	int fd;			/* -1 once closed */
-	uint64_t id;		/* CLIENT ID; never used twice */
-	struct buf in;		/* received, not yet parsed: less than one request, but for back-pressure */
-	struct buf out;		/* replies, not yet sent */
-	struct conn *prev, *next;	/* the list of all connections */
-	struct conn *retired;	/* the list of those that conn_reap() frees */
-	bool ended;		/* the peer will send no more */
-	bool closing;		/* no request after this one is answered: QUIT, or a protocol error */
-	bool failed;		/* memory has run out */
-	bool working;		/* between a verdict to work and conn_worked() */
-	bool silent;		/* that work gets no reply: SPIN */
-	uint32_t cpu_us, wait_us;	/* the work, in microseconds */
-	uint64_t victim;	/* the id that CLIENT KILL named */
+	int fd;			  /* -1 once closed */
+	uint64_t id;		  /* CLIENT ID; never used twice */
+	struct buf in;		  /* received, not yet parsed: less than one request, but for back-pressure */
+	struct buf out;		  /* replies, not yet sent */
+	struct conn *prev, *next; /* the list of all connections */
+	struct conn *retired;	  /* the list of those that conn_reap() frees */
+	bool ended;		  /* the peer will send no more */
+	bool closing;		  /* no request after this one is answered: QUIT, or a protocol error */
+	bool failed;		  /* memory has run out */
+	bool working;		  /* between a verdict to work and conn_worked() */
+	bool silent;		  /* that work gets no reply: SPIN */
+	uint32_t cpu_us, wait_us; /* the work, in microseconds */
+	uint64_t victim;	  /* the id that CLIENT KILL named */
 
 	/* The server's own; the kit does not look at these. */
-	uint32_t events;	/* what the kernel was asked to report (3, 4) */
-	uint32_t slot;		/* where it stands in an array (3) */
-	bool readable;		/* told of bytes, and has not drained them (5) */
-	bool queued;		/* stands on a list of the server's (5) */
-	struct conn *link;	/* the next one there */
+	uint32_t events;   /* what the kernel was asked to report (3, 4) */
+	uint32_t slot;	   /* where it stands in an array (3) */
+	bool readable;	   /* told of bytes, and has not drained them (5) */
+	bool queued;	   /* stands on a list of the server's (5) */
+	struct conn *link; /* the next one there */
 };
 
 /*

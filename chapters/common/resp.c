@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { DIGITS_MAX = 10 };	/* of a length; more is malformed, however many follow */
+enum { DIGITS_MAX = 10 }; /* of a length; more is malformed, however many follow */
 
 static long malformed(struct request *r, const char *error)
 {
@@ -20,8 +20,7 @@ static void keep(struct request *r, const char *data, size_t size)
 
 static long parse_inline(struct request *r, const char *bytes, size_t size)
 {
-	size_t within = size < REQUEST_MAX ? size : REQUEST_MAX;
-	const char *newline = memchr(bytes, '\n', within);
+	const char *newline = memchr(bytes, '\n', size);
 
 	if (!newline)
 		return size < REQUEST_MAX ? 0 : malformed(r, "too big request");
@@ -106,7 +105,7 @@ long resp_parse(struct request *r, const char *bytes, size_t size)
 	if (size == 0)
 		return 0;
 	if (size > REQUEST_MAX)
-		size = REQUEST_MAX;	/* what lies beyond must not change the answer */
+		size = REQUEST_MAX; /* what lies beyond must not change the answer */
 	return bytes[0] == '*' ? parse_array(r, bytes, size) : parse_inline(r, bytes, size);
 }
 

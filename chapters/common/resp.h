@@ -13,21 +13,21 @@
 #include <stddef.h>
 
 enum {
-	REQUEST_MAX = 64 * 1024,	/* bytes of a whole request; more is a protocol error */
-	ARGS_MAX = 1024,		/* elements of an array; more is a protocol error */
-	ARGS_KEPT = 4,			/* as many as any command takes; the others are only counted */
+	REQUEST_MAX = 64 * 1024, /* bytes of a whole request; more is a protocol error */
+	ARGS_MAX = 1024,	 /* elements of an array; more is a protocol error */
+	ARGS_KEPT = 4,		 /* as many as any command takes; the others are only counted */
 };
 
 struct slice {
-	const char *data;	/* points into the caller's bytes; not terminated */
+	const char *data; /* points into the caller's bytes; not terminated */
 	size_t size;
 };
 
 struct request {
 	struct slice args[ARGS_KEPT];
-	size_t count;		/* 0 for an empty line or array, which asks nothing */
-	const char *error;	/* why the bytes are no request, for "-ERR Protocol error: …" */
-	char unexpected;	/* the byte that stood where '$' was expected, if that is why; else 0 */
+	size_t count;	   /* 0 for an empty line or array, which asks nothing */
+	const char *error; /* why the bytes are no request, for "-ERR Protocol error: …" */
+	char unexpected;   /* the byte that stood where '$' was expected, if that is why; else 0 */
 };
 
 /*

@@ -14,15 +14,15 @@
 #include <unistd.h>
 
 enum {
-	OWN_MAX = 8,		/* options of a chapter's own */
-	USAGE = 2,		/* exit status of a command line that makes no sense */
+	OWN_MAX = 8, /* options of a chapter's own */
+	USAGE = 2,   /* exit status of a command line that makes no sense */
 };
 
 volatile sig_atomic_t stopping;
 
 static int listen_fd;
 static const char *host = "127.0.0.1";
-static long port = 7000, backlog = 4096;	/* the kernel cuts the backlog to net.core.somaxconn */
+static long port = 7000, backlog = 4096; /* the kernel cuts the backlog to net.core.somaxconn */
 
 static const struct server_option standard[] = {
 	{ "port", &port, 0, 65535, "TCP port; 0 lets the kernel choose" },
@@ -72,7 +72,8 @@ static void set_number(const struct server_option *o, const char *text)
 
 static void read_options(int argc, char **argv, const struct server_option *own)
 {
-	struct option names[OWN_MAX + 5] = { { "host", required_argument, NULL, 'h' }, { "help", no_argument, NULL, '?' } };
+	struct option names[OWN_MAX + 5] = { { "host", required_argument, NULL, 'h' },
+					     { "help", no_argument, NULL, '?' } };
 	const struct server_option *options[OWN_MAX + 5] = { NULL };
 	int count = 2, index;
 
@@ -106,7 +107,7 @@ static double loops_per_us;
 static void burn(uint64_t loops)
 {
 	for (uint64_t i = 0; i < loops; i++)
-		__asm__ volatile("");	/* keeps the compiler from seeing that nothing is computed */
+		__asm__ volatile(""); /* keeps the compiler from seeing that nothing is computed */
 }
 
 /* The best of several tries: a try in which another process ran is too slow, never too fast. */
@@ -151,8 +152,7 @@ static void handle_signals(void)
 	struct sigaction stop = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
 	struct sigaction grace_over = { .sa_handler = on_grace_over };
 
-	if (sigaction(SIGTERM, &stop, NULL) || sigaction(SIGINT, &stop, NULL) ||
-	    sigaction(SIGALRM, &grace_over, NULL))
+	if (sigaction(SIGTERM, &stop, NULL) || sigaction(SIGINT, &stop, NULL) || sigaction(SIGALRM, &grace_over, NULL))
 		die("cannot handle signals", "Is a security module in the way?");
 }
 
@@ -176,9 +176,9 @@ static void bind_and_listen(struct sockaddr_in *address)
 
 	snprintf(what, sizeof(what), "cannot listen on %s:%ld", host, port);
 	if (bind(listen_fd, (struct sockaddr *)address, sizeof(*address)) || listen(listen_fd, (int)backlog))
-		die(what, errno == EADDRINUSE ? "Another server has this port: choose one with --port N (0: any)." :
-			  errno == EACCES     ? "Ports below 1024 are root's: choose one with --port N (0: any)." :
-						"Check --host and --port.");
+		die(what, errno == EADDRINUSE ? "Another server has this port: choose one with --port N (0: any)."
+			  : errno == EACCES   ? "Ports below 1024 are root's: choose one with --port N (0: any)."
+					      : "Check --host and --port.");
 }
 
 int listen_socket(int argc, char **argv, int flags, const struct server_option *own)
@@ -215,8 +215,8 @@ enum accept_verdict accept_failed(int error)
 	case EAGAIN:
 		return ACCEPT_DRAINED;
 	case EINTR:
-	case ECONNABORTED:	/* the client left while it waited */
-	case EPROTO:		/* as the last, and as those below: errors that were pending on the new socket */
+	case ECONNABORTED: /* the client left while it waited */
+	case EPROTO:	   /* as the last, and as those below: errors that were pending on the new socket */
 	case ENETDOWN:
 	case ENOPROTOOPT:
 	case EHOSTDOWN:
@@ -224,9 +224,9 @@ enum accept_verdict accept_failed(int error)
 	case EHOSTUNREACH:
 	case EOPNOTSUPP:
 	case ENETUNREACH:
-	case EPERM:		/* a firewall's rule */
+	case EPERM: /* a firewall's rule */
 		return ACCEPT_NEXT;
-	default:		/* EMFILE, ENFILE, ENOBUFS, ENOMEM, and whatever else would come at once again */
+	default: /* EMFILE, ENFILE, ENOBUFS, ENOMEM, and whatever else would come at once again */
 		return stopping ? ACCEPT_DRAINED : ACCEPT_FULL;
 	}
 }

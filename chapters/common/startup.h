@@ -10,16 +10,16 @@
 #include <stdnoreturn.h>
 
 enum {
-	ACCEPT_RETRY_MS = 100,	/* how long to leave a listener alone that cannot accept */
-	STOP_GRACE_S = 1,	/* how long a stopping server waits for peers to take what they are owed */
+	ACCEPT_RETRY_MS = 100, /* how long to leave a listener alone that cannot accept */
+	STOP_GRACE_S = 1,      /* how long a stopping server waits for peers to take what they are owed */
 };
 
 /* An option of the chapter's own: `--name N`. Tables end with an empty entry. */
 struct server_option {
-	const char *name;	/* "threads", without the dashes */
-	long *value;		/* in: the default; out: what was given */
-	long min, max;		/* what is outside is a usage error */
-	const char *help;	/* "workers in the pool" */
+	const char *name; /* "threads", without the dashes */
+	long *value;	  /* in: the default; out: what was given */
+	long min, max;	  /* what is outside is a usage error */
+	const char *help; /* "workers in the pool" */
 };
 
 /*
@@ -44,7 +44,7 @@ extern volatile sig_atomic_t stopping;
 /* What to do about a failed accept(2); see its man page for the errors. */
 enum accept_verdict {
 	ACCEPT_NEXT,	/* that connection came to nothing: accept the next */
-	ACCEPT_DRAINED,	/* none is waiting (EAGAIN), or the server is stopping */
+	ACCEPT_DRAINED, /* none is waiting (EAGAIN), or the server is stopping */
 	ACCEPT_FULL,	/* no descriptor or no memory: leave the listener alone for a while */
 };
 enum accept_verdict accept_failed(int error);

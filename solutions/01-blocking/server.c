@@ -19,17 +19,17 @@
 
 #define REFUSAL "-ERR too many connections\r\n"
 
-enum { STACK_SIZE = 256 * 1024 };	/* of a thread; only the pages it touches are resident */
+enum { STACK_SIZE = 256 * 1024 }; /* of a thread; only the pages it touches are resident */
 
 static int listen_fd;
-static long threads, threads_max = 4000;	/* at the bound, a new connection is refused */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/* of threads, and of the list of connections */
+static long threads, threads_max = 4000;		 /* at the bound, a new connection is refused */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of threads, and of the list of connections */
 static pthread_cond_t one_left = PTHREAD_COND_INITIALIZER;
 
 static void conn_close(struct conn *c)
 {
 	pthread_mutex_lock(&lock);
-	close(c->fd);		/* within the lock: CLIENT KILL must not meet a descriptor that is in use again */
+	close(c->fd); /* within the lock: CLIENT KILL must not meet a descriptor that is in use again */
 	conn_free(c);
 	threads--;
 	pthread_cond_signal(&one_left);
@@ -42,7 +42,7 @@ static bool on_writable(struct conn *c)
 	ssize_t n = write(c->fd, conn_out(c), conn_unsent(c));
 
 	if (n < 0 && errno == EINTR)
-		return true;	/* the next verdict is to write again */
+		return true; /* the next verdict is to write again */
 	if (n < 0)
 		return false;
 	conn_sent(c, (size_t)n);
@@ -148,7 +148,7 @@ static void drain(void)
 {
 	pthread_mutex_lock(&lock);
 	for (struct conn *c = conn_first(); c; c = conn_after(c))
-		shutdown(c->fd, SHUT_RD);	/* a thread that waits for bytes reads an end of file */
+		shutdown(c->fd, SHUT_RD); /* a thread that waits for bytes reads an end of file */
 	while (threads > 0)
 		pthread_cond_wait(&one_left, &lock);
 	pthread_mutex_unlock(&lock);
@@ -174,7 +174,7 @@ int main(int argc, char **argv)
 	};
 
 	listen_fd = listen_socket(argc, argv, 0, own);
-	signal(SIGPIPE, SIG_IGN);	/* a write to a peer that has left fails with EPIPE instead */
+	signal(SIGPIPE, SIG_IGN); /* a write to a peer that has left fails with EPIPE instead */
 	event_loop();
 	return 0;
 }

@@ -20,9 +20,9 @@
 
 static int listen_fd;
 static bool accept_paused;
-static fd_set want_read, want_write;	/* what to ask at the next wait */
-static struct conn *conns[FD_SETSIZE];	/* by descriptor; NULL for the listener and where there is none */
-static int highest;			/* no descriptor above it is asked about */
+static fd_set want_read, want_write;   /* what to ask at the next wait */
+static struct conn *conns[FD_SETSIZE]; /* by descriptor; NULL for the listener and where there is none */
+static int highest;		       /* no descriptor above it is asked about */
 
 static void set(int fd, fd_set *fds, bool wanted)
 {
@@ -49,7 +49,7 @@ static void conn_close(struct conn *c)
 	while (highest > listen_fd && !conns[highest])
 		highest--;
 	close(c->fd);
-	conn_retire(c);		/* whoever called us may still look at it: free it after the batch */
+	conn_retire(c); /* whoever called us may still look at it: free it after the batch */
 	accept_paused = false;
 }
 
@@ -68,7 +68,7 @@ static bool on_writable(struct conn *c)
 	ssize_t n = write(c->fd, conn_out(c), conn_unsent(c));
 
 	if (n < 0 && errno == EINTR)
-		return true;	/* the next verdict is to write again */
+		return true; /* the next verdict is to write again */
 	if (n >= 0)
 		conn_sent(c, (size_t)n);
 	else if (errno != EAGAIN)
@@ -178,7 +178,7 @@ static void event_loop(void)
 			die("cannot wait for events", "See select(2).");
 		for (int fd = 0; n > 0 && fd <= highest; fd++) {
 			bool r = FD_ISSET(fd, &readable), w = FD_ISSET(fd, &writable);
-			if ((r || w) && (conns[fd] || fd == listen_fd))	/* else closed earlier in this batch */
+			if ((r || w) && (conns[fd] || fd == listen_fd)) /* else closed earlier in this batch */
 				on_event(conns[fd], r, w);
 		}
 		conn_reap();
@@ -192,7 +192,7 @@ static void event_loop(void)
 int main(int argc, char **argv)
 {
 	listen_fd = listen_socket(argc, argv, SOCK_NONBLOCK, NULL);
-	signal(SIGPIPE, SIG_IGN);	/* a write to a peer that has left fails with EPIPE instead */
+	signal(SIGPIPE, SIG_IGN); /* a write to a peer that has left fails with EPIPE instead */
 	highest = listen_fd;
 	event_loop();
 	return 0;

@@ -17,18 +17,18 @@
 
 static int listen_fd;
 static bool accept_paused;
-static struct pollfd *polled;	/* the listener, then the connections in any order */
-static struct conn **conns;	/* conns[i] is the one whose descriptor stands in polled[i]; conns[0] is NULL */
+static struct pollfd *polled; /* the listener, then the connections in any order */
+static struct conn **conns;   /* conns[i] is the one whose descriptor stands in polled[i]; conns[0] is NULL */
 static nfds_t count, room;
 
 static void conn_close(struct conn *c)
 {
 	close(c->fd);
-	count--;		/* the last takes its place: the array has no holes */
+	count--; /* the last takes its place: the array has no holes */
 	polled[c->slot] = polled[count];
 	conns[c->slot] = conns[count];
 	conns[c->slot]->slot = c->slot;
-	conn_retire(c);		/* whoever called us may still look at it: free it after the batch */
+	conn_retire(c); /* whoever called us may still look at it: free it after the batch */
 	accept_paused = false;
 }
 
@@ -66,7 +66,7 @@ static bool on_writable(struct conn *c)
 	ssize_t n = write(c->fd, conn_out(c), conn_unsent(c));
 
 	if (n < 0 && errno == EINTR)
-		return true;	/* the next verdict is to write again */
+		return true; /* the next verdict is to write again */
 	if (n >= 0)
 		conn_sent(c, (size_t)n);
 	else if (errno != EAGAIN)
@@ -150,7 +150,7 @@ static void on_event(struct conn *c, bool readable, bool writable)
 static void drain(void)
 {
 	close(listen_fd);
-	listen_fd = polled[0].fd = -1;	/* which poll skips */
+	listen_fd = polled[0].fd = -1; /* which poll skips */
 	for (struct conn *c = conn_first(); c; c = conn_after(c)) {
 		on_event(c, true, false);
 		if (c->fd >= 0)
@@ -186,7 +186,7 @@ static void event_loop(void)
 int main(int argc, char **argv)
 {
 	listen_fd = listen_socket(argc, argv, SOCK_NONBLOCK, NULL);
-	signal(SIGPIPE, SIG_IGN);	/* a write to a peer that has left fails with EPIPE instead */
+	signal(SIGPIPE, SIG_IGN); /* a write to a peer that has left fails with EPIPE instead */
 	if (!add(listen_fd, NULL))
 		die("cannot make an array", "Is there memory left?");
 	event_loop();

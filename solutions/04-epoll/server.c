@@ -16,8 +16,8 @@
 #include "startup.h"
 
 enum {
-	EVENTS_MAX = 256,	/* events of one wait; the others come with the next */
-	ACCEPTS_MAX = 64,	/* connections accepted in a row; the others wait for a turn */
+	EVENTS_MAX = 256, /* events of one wait; the others come with the next */
+	ACCEPTS_MAX = 64, /* connections accepted in a row; the others wait for a turn */
 };
 
 static int listen_fd, epoll_fd;
@@ -35,8 +35,8 @@ static void watch_listener(int how, bool paused)
 
 static void conn_close(struct conn *c)
 {
-	close(c->fd);		/* which takes it off the interest list, too */
-	conn_retire(c);		/* a later event of this batch may point to it: free it after the batch */
+	close(c->fd);	/* which takes it off the interest list, too */
+	conn_retire(c); /* a later event of this batch may point to it: free it after the batch */
 	if (accept_paused)
 		watch_listener(EPOLL_CTL_MOD, false);
 }
@@ -60,7 +60,7 @@ static bool on_writable(struct conn *c)
 	ssize_t n = write(c->fd, conn_out(c), conn_unsent(c));
 
 	if (n < 0 && errno == EINTR)
-		return true;	/* the next verdict is to write again */
+		return true; /* the next verdict is to write again */
 	if (n >= 0)
 		conn_sent(c, (size_t)n);
 	else if (errno != EAGAIN)
@@ -179,7 +179,7 @@ static void event_loop(void)
 int main(int argc, char **argv)
 {
 	listen_fd = listen_socket(argc, argv, SOCK_NONBLOCK, NULL);
-	signal(SIGPIPE, SIG_IGN);	/* a write to a peer that has left fails with EPIPE instead */
+	signal(SIGPIPE, SIG_IGN); /* a write to a peer that has left fails with EPIPE instead */
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)
 		die("cannot make an epoll instance", "See epoll_create1(2).");

@@ -16,14 +16,14 @@
 #include "startup.h"
 
 enum {
-	EVENTS_MAX = 256,	/* events of one wait; the others come with the next */
-	ACCEPTS_MAX = 64,	/* connections accepted in a row; the others wait for a turn */
-	READS_MAX = 4,		/* reads of one connection in a row; then the others have a turn */
+	EVENTS_MAX = 256, /* events of one wait; the others come with the next */
+	ACCEPTS_MAX = 64, /* connections accepted in a row; the others wait for a turn */
+	READS_MAX = 4,	  /* reads of one connection in a row; then the others have a turn */
 };
 
 static int listen_fd, epoll_fd;
 static bool accept_paused;
-static struct conn *ready;	/* has bytes still, and the kernel will not say so again */
+static struct conn *ready; /* has bytes still, and the kernel will not say so again */
 
 /* Even where no event is asked for, epoll reports that the listener was shut down. */
 static void watch_listener(int how, bool paused)
@@ -37,10 +37,10 @@ static void watch_listener(int how, bool paused)
 
 static void conn_close(struct conn *c)
 {
-	close(c->fd);		/* which takes it off the interest list, too */
+	close(c->fd); /* which takes it off the interest list, too */
 	c->fd = -1;
 	if (!c->queued)		/* else the ready list points to it, and take_turns() retires it */
-		conn_retire(c);	/* a later event of this batch may point to it: free it after the batch */
+		conn_retire(c); /* a later event of this batch may point to it: free it after the batch */
 	if (accept_paused)
 		watch_listener(EPOLL_CTL_MOD, false);
 }
@@ -60,7 +60,7 @@ static bool on_writable(struct conn *c)
 	ssize_t n = write(c->fd, conn_out(c), conn_unsent(c));
 
 	if (n < 0 && errno == EINTR)
-		return true;	/* the next verdict is to write again */
+		return true; /* the next verdict is to write again */
 	if (n >= 0)
 		conn_sent(c, (size_t)n);
 	else if (errno != EAGAIN)
@@ -215,7 +215,7 @@ static void event_loop(void)
 int main(int argc, char **argv)
 {
 	listen_fd = listen_socket(argc, argv, SOCK_NONBLOCK, NULL);
-	signal(SIGPIPE, SIG_IGN);	/* a write to a peer that has left fails with EPIPE instead */
+	signal(SIGPIPE, SIG_IGN); /* a write to a peer that has left fails with EPIPE instead */
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll_fd < 0)
 		die("cannot make an epoll instance", "See epoll_create1(2).");
