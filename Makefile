@@ -33,7 +33,7 @@ LIBS_09-completion-ports  := -luring
 .PHONY: help
 help: ## this list
 	@printf 'Crossings: what it costs a server to talk to the kernel.\n\n'
-	@awk -F ':.*## ' '/^[a-zA-Z%.][^ :]*:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-zA-Z%.][^:]*:.*## / { sub(/ .*/, "", $$1); sub(/%/, "N", $$1); printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nN is a chapter (%s), M an exercise of it.\n' "$(firstword $(subst -, ,$(firstword $(CHAPTERS)))) to $(firstword $(subst -, ,$(lastword $(CHAPTERS))))"
 
 # ---- set-up: what a target needs is made sure of first, once (build/setup/GROUP) ----
@@ -99,7 +99,7 @@ build/tests/fuzz: tests/fuzz.c chapters/common/conn.c chapters/common/resp.c | b
 costs: $(SERVERS:%=build/plain/solutions/%/server) build/tools/syscount ## crossings per request, exact, for every finished server
 	@$(LAB) costs
 
-trace%: build/tools/trace build/plain/$$(TREE)/server ## the strace of one held batch of chapter N, annotated
+trace%: build/tools/trace ## the strace of one held batch of chapter N, annotated
 	@$(LAB) trace $*
 
 .PHONY: fuzz
@@ -107,9 +107,12 @@ FUZZ_SECONDS ?= 30
 fuzz: build/tests/fuzz ## random bytes against the parser, for FUZZ_SECONDS (30)
 	@mkdir -p build/fuzz && cd build/fuzz && ../tests/fuzz -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=1 .
 
-.PHONY: test
-test: ## everything a maintainer proves
+.PHONY: test test-build
+test: build/setup/core build/setup/test build/setup/style ## everything a maintainer proves
 	@tests/run
+
+test-build: $(foreach v,$(VARIANTS),$(SERVERS:%=build/$(v)/solutions/%/server)) build/tools/syscount build/tools/trace \
+	    build/tests/unit build/tests/conformance build/tests/budgets $(patsubst tests/%.c,build/tests/%,$(wildcard tests/ch*.c))
 
 compile_commands.json: ## for editors and clangd
 	$(Q)bear --output $@ -- $(MAKE) -B $(SERVERS:%=build/plain/solutions/%/server) build/tools/syscount >/dev/null && echo "wrote $@"
