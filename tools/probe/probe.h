@@ -21,15 +21,17 @@
 #include <sys/types.h>
 
 enum {
-	PATIENCE_MS = 3000,	/* how long any one wait lasts, at the most; times PROBE_PATIENCE (environment) */
-	OUTPUT_MAX = 1 << 20,	/* bytes of a server's stdout or stderr that are kept; beyond, it gets SIGXFSZ or a full pipe, never our disk */
+	PATIENCE_MS = 3000, /* how long any one wait lasts, at the most; times PROBE_PATIENCE (environment) */
+	OUTPUT_MAX =
+		4096, /* the last bytes of a server's stdout, and of its stderr, that are kept; all is read, none is stored on disk */
 };
 
 /* ---- the journal: what a test did, what it found; one file a test ---- */
 
 /*
- * Opens the journal of the test `name` in the directory named by the
- * environment's JOURNAL (none: nothing is written). Lines, tab-separated:
+ * Opens the journal of the test `name`: the file JOURNAL/name, where JOURNAL
+ * is a directory named by the environment (none: nothing is written). Lines,
+ * tab-separated; a tab or line end within a text is written as \t, \n:
  *	given	TEXT	a step that sets the scene
  *	expect	TEXT	a step that judges
  *	pass			the test reached its end
@@ -56,6 +58,9 @@ noreturn void probe_skip(const char *format, ...) __attribute__((format(printf, 
 extern void (*probe_on_fail)(const char *text);
 extern void (*probe_on_skip)(const char *text);
 
+/* For tools: SIGINT, SIGTERM and SIGHUP end the wait that is under way, and us by exit(), so that nothing is left behind. */
+void probe_handle_signals(void);
+
 /* ---- a server ---- */
 
 struct server_options {
@@ -65,10 +70,10 @@ struct server_options {
 	const char *strace;	/* NULL: none. Else extra words for strace, "" for the plain counting log:
 				   every call, with its start and its length in ns, threads and children too */
 	int nofile;		/* RLIMIT_NOFILE, soft and hard; 0: as it is */
-	const char *const *env;	/* "NAME=value" to add, NULL-terminated; NULL: none */
+	const char *const *env; /* "NAME=value" to add, NULL-terminated; NULL: none */
 };
 
-struct server;			/* one running server; it dies with us (PR_SET_PDEATHSIG), group and all */
+struct server; /* one server; it dies with us (PR_SET_PDEATHSIG). Never freed: its log and state outlive it */
 
 /*
  * The command under test: the environment's SERVER, split at spaces outside
@@ -94,11 +99,16 @@ pid_t server_pid(const struct server *s);
 /* CPU time of all its threads, in ns (clock_getcpuclockid); resident memory in bytes. */
 uint64_t server_cpu_ns(const struct server *s);
 uint64_t server_rss(const struct server *s);
-uint64_t server_context_switches(const struct server *s);	/* voluntary and not, all threads */
-size_t server_open_files(const struct server *s);		/* entries of /proc/PID/fd */
+uint64_t server_context_switches(const struct server *s); /* voluntary and not, all threads */
+size_t server_open_files(const struct server *s);	  /* entries of /proc/PID/fd */
 
-/* Waits until every thread of it sleeps in the kernel (state S, seen twice): all that was sent is dealt with. */
-void server_quiet(struct server *s);
+/*
+ * Waits until every thread of it sleeps in the kernel (state S, seen twice 1 ms
+ * apart): all that was sent is dealt with. Returns that moment: a call that
+ * returns later has an `end` not before it, so it is the best `from` below.
+ * A server that has ended is quiet.
+ */
+uint64_t server_quiet(struct server *s);
 
 /* True while it runs. */
 bool server_alive(struct server *s);
@@ -106,10 +116,10 @@ bool server_alive(struct server *s);
 /*
  * What it is doing, as a clause: "the server died of SIGSEGV in on_readable
  * (server.c:71)", "the server exited with status 1, saying …", "AddressSanitizer
- * stopped it: heap-use-after-free in on_event (server.c:90)", "it waits in
- * epoll_wait", "it is looping: 98 % of a core, no system call" (or "…,
- * 40,000 calls a second, most of them poll", when it is traced). Notes signal,
- * function and source in the journal.
+ * stopped the server: heap-use-after-free in on_event (server.c:90)", "the
+ * server waits in epoll_wait", "the server is looping: 98 % of a core, no
+ * system call" (or "…, 40,000 calls a second, most of them poll", when it is
+ * traced). Notes signal, function, source (path:line) and wait in the journal.
  */
 const char *server_state(struct server *s);
 
@@ -128,10 +138,10 @@ void servers_kill(void);
 /* ---- a client: one connection of ours ---- */
 
 struct client_options {
-	const char *name;	/* for sentences: "A", "the slow client"; NULL: "client 1", "client 2", … */
-	int rcvbuf;		/* SO_RCVBUF before connect; 0: as it is */
-	int maxseg;		/* TCP_MAXSEG before connect; 536 makes loopback as narrow as a modem */
-	const char *from;	/* our own address, "127.0.0.2"; NULL: the kernel's choice */
+	const char *name; /* for sentences: "A", "the slow client"; NULL: "client 1", "client 2", … */
+	int rcvbuf;	  /* SO_RCVBUF before connect; 0: as it is */
+	int maxseg;	  /* TCP_MAXSEG before connect; 536 makes loopback as narrow as a modem */
+	const char *from; /* our own address, "127.0.0.2"; NULL: the kernel's choice */
 };
 
 struct client;
@@ -177,8 +187,8 @@ void client_expect_silence(struct client *c);
 /* PING and its answer, in one step. */
 void client_ping(struct client *c);
 
-void client_shut_writing(struct client *c);	/* shutdown(SHUT_WR) */
-void client_reset(struct client *c);		/* RST: SO_LINGER 0, then close */
+void client_shut_writing(struct client *c); /* shutdown(SHUT_WR) */
+void client_reset(struct client *c);	    /* RST: SO_LINGER 0, then close */
 void client_close(struct client *c);
 
 /* ---- many at once: exact batches ---- */
@@ -190,11 +200,11 @@ void client_close(struct client *c);
  *	another command	sent as it is; `sleeps`: begun when a quarter of hold_us has gone
  */
 struct hold {
-	const char *command;	/* with %u for microseconds: "SPIN %u\r\n"; %s for seconds: "DEBUG SLEEP %s" */
-	bool sleeps;		/* it waits and burns nothing */
-	bool answers;		/* it replies once over; the reply (one line) is read and dropped */
+	const char *command; /* with %u for microseconds: "SPIN %u\r\n"; %s for seconds: "DEBUG SLEEP %s" */
+	bool sleeps;	     /* it waits and burns nothing */
+	bool answers;	     /* it replies once over; the reply (one line) is read and dropped */
 };
-extern const struct hold hold_spin;	/* SPIN, no reply */
+extern const struct hold hold_spin; /* SPIN, no reply */
 
 /* Begins to hold the server for `us` microseconds and returns when the hold has begun. */
 void server_hold(struct server *s, struct client *holder, const struct hold *hold, uint32_t us);
@@ -205,9 +215,10 @@ void server_hold(struct server *s, struct client *holder, const struct hold *hol
  * Times are CLOCK_REALTIME in ns, as in strace's log.
  */
 struct round {
-	uint64_t start;		/* before the hold was sent */
-	uint64_t first_send, last_send;	/* before the batch's first byte, after its last */
-	uint64_t end;		/* quiet again */
+	uint64_t start;			/* before the hold was sent: quiet */
+	uint64_t first_send, last_send; /* before the batch's first byte, after its last */
+	uint64_t end;			/* quiet again */
+	bool exact;			/* traced: the log shows that the hold outlasted the sending (unheld: always) */
 };
 struct round server_round(struct server *s, struct client *holder, const struct hold *hold, uint32_t hold_us,
 			  struct client **clients, size_t k, const char *request, size_t reply_size);
@@ -216,27 +227,28 @@ struct round server_round(struct server *s, struct client *holder, const struct 
 
 struct crossing {
 	pid_t tid;
-	uint64_t start, end;	/* CLOCK_REALTIME ns: entered, returned; end 0: had not returned when the log ends */
-	const char *name;	/* folded: pselect6 is "select", ppoll "poll", epoll_pwait "epoll_wait" */
-	const char *args;	/* as strace prints them */
+	uint64_t start, end; /* CLOCK_REALTIME ns: entered, returned */
+	const char *name;    /* folded: pselect6 is "select", ppoll "poll", epoll_pwait "epoll_wait" */
+	const char *args;    /* as strace prints them */
 	long result;
-	const char *error;	/* "EAGAIN", or NULL */
-	const char *raw;	/* the line as strace wrote it, without tid and times */
+	const char *error; /* "EAGAIN", or NULL */
+	const char *raw;   /* the line as strace wrote it, without tid and times */
 };
 
 /* The crossings that returned in [from, to), in order of return; the array is the server's, valid until the next call. */
 const struct crossing *server_crossings(struct server *s, uint64_t from, uint64_t to, size_t *count);
 
-uint64_t now_ns(void);	/* CLOCK_REALTIME */
+uint64_t now_ns(void); /* CLOCK_REALTIME */
 
-/* Calls of any name, or of one, that returned since `from`; quiet is awaited first. */
+/* Calls of any name (NULL), or of one, that returned since `from`; quiet is awaited first. */
 size_t server_calls(struct server *s, uint64_t from, const char *name);
 
 /*
  * The price of a request at batch size k, per call: exact, by held rounds
- * (DESIGN: the three rules). `counts` is filled with folded names, sorted;
+ * (see hold.c). `prices` is filled with folded names, sorted;
  * returns how many, or −1 with *why set to a sentence where no exact count
- * could be had.
+ * could be had. Where there is a ring the last row is "operations": the sum of
+ * io_uring_enter's results. It is no crossing, and no part of price_total().
  */
 struct price {
 	char name[32];
@@ -244,13 +256,16 @@ struct price {
 };
 struct count_options {
 	size_t k;
-	size_t rounds;		/* that must be exact and agree: 5 */
-	size_t idle;		/* silent connections besides */
-	const struct hold *hold;	/* NULL: unheld, for a thread per connection */
-	const char *request;	/* "PING\r\n" */
-	size_t reply_size;	/* 7 */
-	double tolerance;	/* rounds may differ by this many calls (redis' timer): 0 */
+	size_t rounds;		 /* that must be exact and agree: 5 */
+	size_t idle;		 /* silent connections besides */
+	const struct hold *hold; /* NULL: unheld, for a thread per connection */
+	const char *request;	 /* "PING\r\n" */
+	size_t reply_size;	 /* 7 */
+	double tolerance;	 /* rounds may differ by this many calls (redis' timer): 0 */
 };
-int server_price(struct server *s, const struct count_options *options, struct price *prices, size_t max, const char **why);
+int server_price(struct server *s, const struct count_options *options, struct price *prices, size_t max,
+		 const char **why);
+double price_total(const struct price *prices, int count);
+extern const char PRICE_OPERATIONS[]; /* "operations" */
 
 #endif

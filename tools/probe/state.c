@@ -1,0 +1,239 @@
+/*
+ * state.c: what a server is doing, or how it ended, as a clause for a sentence.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "probe_internal.h"
+
+enum {
+	SAMPLE_US = 50000, /* how long a server is watched to tell looping from waiting */
+	LOOP_CALLS = 40,   /* as many calls in a sample are a loop: a traced server that waits makes a few */
+};
+
+static char state[1024];
+
+/* ---- it has ended ---- */
+
+static const char *place_of(const struct report *r)
+{
+	const char *file = strrchr(r->source, '/');
+
+	if (!r->function[0] && !r->source[0])
+		return "";
+	if (!r->function[0])
+		return text(" at %s", file ? file + 1 : r->source);
+	return text(" in %s (%s)", r->function, file ? file + 1 : r->source);
+}
+
+static void describe_report(const struct report *r)
+{
+	static const char *const signals[] = { "SEGV", "BUS", "FPE", "ILL", "ABRT" };
+
+	if (r->function[0])
+		journal_note("function", "%s", r->function);
+	if (r->source[0])
+		journal_note("source", "%s", r->source);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		if (strncmp(r->kind, signals[i], strlen(signals[i])) == 0) {
+			journal_note("signal", "SIG%s", signals[i]);
+			snprintf(state, sizeof(state), "the server died of SIG%s%s", signals[i], place_of(r));
+			return;
+		}
+	}
+	snprintf(state, sizeof(state), "%s stopped the server: %s%s", r->tool, r->kind, place_of(r));
+}
+
+static const char *saying(const struct server *s)
+{
+	const char *line = last_line(&s->err);
+
+	if (!*line)
+		line = last_line(&s->out);
+	return *line ? text(", saying %s", quoted(line, strlen(line), 300)) : ", saying nothing";
+}
+
+static void describe_end(const struct server *s)
+{
+	struct report report;
+
+	if (sanitizer_report(s, &report)) {
+		describe_report(&report);
+	} else if (WIFSIGNALED(s->status)) {
+		const char *name = sigabbrev_np(WTERMSIG(s->status));
+
+		journal_note("signal", "SIG%s", name ? name : "?");
+		snprintf(state, sizeof(state), "the server died of SIG%s%s", name ? name : "?",
+			 s->err.used ? saying(s) : "");
+	} else {
+		snprintf(state, sizeof(state), "the server exited with status %d%s", WEXITSTATUS(s->status), saying(s));
+	}
+}
+
+/* ---- it runs ---- */
+
+/* Only the calls that a server may wait in. Numbers differ between machines; some machines lack the older calls. */
+static const char *call_name(long number)
+{
+	static const struct {
+		long number;
+		const char *name;
+	} calls[] = {
+		{ SYS_read, "read" },
+		{ SYS_write, "write" },
+		{ SYS_readv, "readv" },
+		{ SYS_writev, "writev" },
+		{ SYS_recvfrom, "recv" },
+		{ SYS_recvmsg, "recvmsg" },
+		{ SYS_sendto, "send" },
+		{ SYS_sendmsg, "sendmsg" },
+		{ SYS_accept, "accept4" },
+		{ SYS_accept4, "accept4" },
+		{ SYS_connect, "connect" },
+		{ SYS_pselect6, "select" },
+		{ SYS_ppoll, "poll" },
+		{ SYS_epoll_pwait, "epoll_wait" },
+		{ SYS_epoll_pwait2, "epoll_wait" },
+		{ SYS_io_uring_enter, "io_uring_enter" },
+		{ SYS_futex, "futex" },
+		{ SYS_nanosleep, "nanosleep" },
+		{ SYS_clock_nanosleep, "nanosleep" },
+		{ SYS_wait4, "wait4" },
+		{ SYS_waitid, "waitid" },
+		{ SYS_rt_sigtimedwait, "rt_sigtimedwait" },
+		{ SYS_rt_sigsuspend, "rt_sigsuspend" },
+#ifdef SYS_select
+		{ SYS_select, "select" },
+		{ SYS_poll, "poll" },
+		{ SYS_epoll_wait, "epoll_wait" },
+		{ SYS_pause, "pause" },
+#endif
+	};
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		if (calls[i].number == number)
+			return calls[i].name;
+	}
+	return text("system call %ld", number);
+}
+
+struct waits {
+	char names[256]; /* "epoll_wait, futex" */
+	size_t threads;
+};
+
+static bool add_wait(pid_t pid, pid_t tid, void *arg)
+{
+	struct waits *w = arg;
+	char line[256], comm[32], *end;
+	const char *name;
+	long number;
+
+	if (task_state(pid, tid, comm) == 0 || strncmp(comm, "iou-", 4) == 0)
+		return true;
+	w->threads++;
+	if (read_small_file(text("/proc/%d/task/%d/syscall", pid, tid), line, sizeof(line)) <= 0)
+		return true;
+	number = strtol(line, &end, 10);
+	if (end == line || number < 0)
+		return true; /* "running", or not in a call */
+	name = call_name(number);
+	if (!strstr(w->names, name) && strlen(w->names) + strlen(name) + 3 < sizeof(w->names)) {
+		if (w->names[0])
+			strcat(w->names, ", ");
+		strcat(w->names, name);
+	}
+	return true;
+}
+
+static void describe_wait(const struct server *s)
+{
+	struct waits waits = { .threads = 0 };
+
+	each_task(s->pid, add_wait, &waits);
+	if (!waits.names[0]) {
+		snprintf(state, sizeof(state), "the server is neither waiting nor looping");
+		return;
+	}
+	journal_note("wait", "%s", waits.names);
+	if (waits.threads > 1)
+		snprintf(state, sizeof(state), "the server's %zu threads wait in %s", waits.threads, waits.names);
+	else
+		snprintf(state, sizeof(state), "the server waits in %s", waits.names);
+}
+
+/* The name that occurs most often among the calls from index `first` on. */
+static const char *busiest_call(struct strace_log *log, size_t first)
+{
+	const char *best = "";
+	size_t most = 0, end = log_count(log);
+
+	for (size_t i = first; i < end && i < first + 2000; i++) {
+		size_t same = 0;
+
+		for (size_t j = first; j < end && j < first + 2000; j++)
+			same += strcmp(log_call(log, i)->name, log_call(log, j)->name) == 0;
+		if (same > most) {
+			most = same;
+			best = log_call(log, i)->name;
+		}
+		if (most * 2 > end - first)
+			break;
+	}
+	return best;
+}
+
+/* Clock ticks that the process spent within the kernel. */
+static long kernel_ticks(const struct server *s)
+{
+	char stat[512];
+	const char *after;
+	long ticks = 0;
+
+	if (read_small_file(text("/proc/%d/stat", s->pid), stat, sizeof(stat)) > 0 && (after = strrchr(stat, ')')))
+		sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %ld", &ticks);
+	return ticks;
+}
+
+/* Watches the server for a moment; true when it loops. */
+static bool describe_loop(struct server *s)
+{
+	uint64_t start = monotonic_ns(), cpu = server_loop_cpu_ns(s), elapsed;
+	size_t first = s->log ? log_count(s->log) : 0, calls;
+	long ticks = kernel_ticks(s);
+	double share;
+
+	pause_us(SAMPLE_US);
+	elapsed = monotonic_ns() - start;
+	share = (double)(server_loop_cpu_ns(s) - cpu) / (double)elapsed;
+	if (share > 1)
+		share = 1; /* the clock moves in ticks */
+	calls = s->log ? log_count(s->log) - first : 0;
+	if (!server_alive(s) || (share <= 0.5 && calls < LOOP_CALLS))
+		return false;
+	if (calls > 0)
+		snprintf(state, sizeof(state),
+			 "the server is looping: %.0f %% of a core, %.0f calls a second, most of them %s", 100 * share,
+			 (double)calls * 1e9 / (double)elapsed, busiest_call(s->log, first));
+	else
+		snprintf(state, sizeof(state), "the server is looping: %.0f %% of a core, %s", 100 * share,
+			 s->log			    ? "no system call"
+			 : kernel_ticks(s) == ticks ? "none of it in the kernel"
+						    : "part of it in the kernel");
+	return true;
+}
+
+const char *server_state(struct server *s)
+{
+	if (server_alive(s) && describe_loop(s))
+		return state;
+	if (server_alive(s))
+		describe_wait(s);
+	else
+		describe_end(s);
+	return state;
+}
