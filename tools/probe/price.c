@@ -15,6 +15,7 @@
 enum {
 	HOLD_MIN_US = 20000,
 	HOLD_MAX_US = 320000, /* a machine on which 64 sends take longer is too busy to count on */
+	INEXACT_MAX = 5,      /* rounds that may be inexact though held for the longest; then the count is given up */
 	TRIES = 8,	      /* rounds tried for each one wanted; then the count is given up */
 	NAMES_MAX = 64,	      /* different calls in a round; more are a failure */
 };
@@ -107,14 +108,32 @@ static size_t extend_run(struct counter *c, struct tally *run, size_t length, co
 	return length + 1;
 }
 
+static const char *say_why(const struct counter *c, size_t k, bool inexact)
+{
+	static char why[512];
+	const struct count_options *o = c->options;
+
+	if (inexact)
+		snprintf(
+			why, sizeof(why),
+			"no exact count at k = %zu: calls went on while the server was held for %u ms; the machine is too "
+			"busy, or the server serves others meanwhile (then count it unheld)",
+			o->k, HOLD_MAX_US / 1000);
+	else
+		snprintf(why, sizeof(why),
+			 "no exact count at k = %zu: no %zu rounds in a row agree, rounds of %s made %s calls", o->k,
+			 o->rounds, k ? "the batch" : "the hold alone", c->totals);
+	return why;
+}
+
 /* Fills `run` with as many rounds of k requests as must agree; else false, and why. */
 static bool count_rounds(struct counter *c, size_t k, struct tally *run, const char **why)
 {
 	const struct count_options *o = c->options;
-	size_t length = 0, exact = 0;
+	size_t length = 0, inexact = 0;
 
 	c->totals[0] = '\0';
-	for (size_t try = 0; try < TRIES * o->rounds; try++) {
+	for (size_t try = 0; try < TRIES * o->rounds && inexact < INEXACT_MAX; try++) {
 		struct round r = server_round(c->server, c->holder, o->hold, c->hold_us, c->clients, k, o->request,
 					      o->reply_size);
 		struct tally t;
@@ -122,22 +141,16 @@ static bool count_rounds(struct counter *c, size_t k, struct tally *run, const c
 		if (!server_alive(c->server))
 			probe_fail("while it was counted, %s", server_state(c->server));
 		if (!r.exact) {
+			inexact += c->hold_us == HOLD_MAX_US;
 			c->hold_us = c->hold_us < HOLD_MAX_US ? 2 * c->hold_us : HOLD_MAX_US;
 			continue;
 		}
-		exact++;
 		tally_round(c->server, &r, &t);
 		length = extend_run(c, run, length, &t);
 		if (length == o->rounds)
 			return true;
 	}
-	if (exact < o->rounds)
-		*why = text("no exact count at k = %zu: the machine is too busy to send %zu requests while the server "
-			    "is held for %u ms",
-			    o->k, k, HOLD_MAX_US / 1000);
-	else
-		*why = text("no exact count at k = %zu: no %zu rounds in a row agree, %s made %s calls", o->k,
-			    o->rounds, k ? "rounds of the batch" : "rounds of the hold alone", c->totals);
+	*why = say_why(c, k, inexact == INEXACT_MAX);
 	return false;
 }
 

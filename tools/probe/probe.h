@@ -58,9 +58,6 @@ noreturn void probe_skip(const char *format, ...) __attribute__((format(printf, 
 extern void (*probe_on_fail)(const char *text);
 extern void (*probe_on_skip)(const char *text);
 
-/* For tools: SIGINT, SIGTERM and SIGHUP end the wait that is under way, and us by exit(), so that nothing is left behind. */
-void probe_handle_signals(void);
-
 /* ---- a server ---- */
 
 struct server_options {

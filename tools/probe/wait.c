@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "probe_internal.h"
+#include "tool.h"
 
 static volatile sig_atomic_t caught;
 
