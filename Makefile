@@ -82,11 +82,9 @@ build/tests/budgets: build/tests/budgets.o build/tests/support.o $(PROBE)
 build/tests/conformance: $(patsubst tests/%.c,build/tests/%.o,$(wildcard tests/conformance*.c)) build/tests/support.o $(PROBE)
 	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lcriterion -lm -o $@
 
-# The kit's own tests see it from inside: they include its sources (so that memory can fail), and are sanitized.
-build/unit/%.o: tests/%.c | build/setup/test
-	$(call say,cc,$@)mkdir -p $(@D) && $(CC) $(CFLAGS) $(ALL_C) -Wno-missing-prototypes $(SANITIZE_asan) -Ichapters/common -c $< -o $@
-build/tests/unit: $(patsubst tests/%.c,build/unit/%.o,$(wildcard tests/unit*.c))
-	$(call say,ld,$@)mkdir -p $(@D) && $(CC) $(CFLAGS) $(SANITIZE_asan) -pthread $^ -lcriterion -o $@
+# The kit's own tests include it, to see it from inside and to make its memory run out; always sanitized.
+build/tests/unit: $(wildcard tests/unit*.c tests/unit*.h chapters/common/*) | build/setup/test
+	$(call say,ld,$@)mkdir -p $(@D) && $(CC) $(CFLAGS) $(filter-out -MMD -MP,$(ALL_C)) -Wno-missing-prototypes $(SANITIZE_asan) -Ichapters/common $(filter tests/%.c,$^) -lcriterion -o $@
 
 build/tests/fuzz: tests/fuzz.c tests/unit_talk.h $(addprefix chapters/common/,conn.c conn.h resp.c resp.h) | build/setup/fuzz
 	$(call say,ld,$@)mkdir -p $(@D) && clang -g -O1 -D_GNU_SOURCE -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Ichapters/common $< -o $@

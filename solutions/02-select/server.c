@@ -50,7 +50,6 @@ static void conn_close(struct conn *c)
 		highest--;
 	close(c->fd);
 	conn_retire(c); /* whoever called us may still look at it: free it after the batch */
-	accept_paused = false;
 }
 
 /* Asks, from the next wait on, to be told of what the connection waits for. */
@@ -176,14 +175,13 @@ static void event_loop(void)
 		int n = select(highest + 1, &readable, &writable, NULL, accept_paused ? &retry : NULL);
 		if (n < 0 && errno != EINTR)
 			die("cannot wait for events", "See select(2).");
+		accept_paused = false;
 		for (int fd = 0; n > 0 && fd <= highest; fd++) {
 			bool r = FD_ISSET(fd, &readable), w = FD_ISSET(fd, &writable);
 			if ((r || w) && (conns[fd] || fd == listen_fd)) /* else closed earlier in this batch */
 				on_event(conns[fd], r, w);
 		}
 		conn_reap();
-		if (n == 0)
-			accept_paused = false;
 		if (stopping && listen_fd >= 0)
 			drain();
 	}

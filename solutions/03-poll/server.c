@@ -29,7 +29,6 @@ static void conn_close(struct conn *c)
 	conns[c->slot] = conns[count];
 	conns[c->slot]->slot = c->slot;
 	conn_retire(c); /* whoever called us may still look at it: free it after the batch */
-	accept_paused = false;
 }
 
 /* Asks, from the next wait on, to be told of what the connection waits for. */
@@ -167,6 +166,7 @@ static void event_loop(void)
 		int n = poll(polled, count, accept_paused ? ACCEPT_RETRY_MS : -1);
 		if (n < 0 && errno != EINTR)
 			die("cannot wait for events", "See poll(2).");
+		accept_paused = false;
 		/* From the end: what takes a closed one's place has had its turn, and no one is skipped. */
 		for (nfds_t i = n > 0 ? count : 0; i-- > 0;) {
 			short events = i < count ? polled[i].revents : 0;
@@ -176,8 +176,6 @@ static void event_loop(void)
 			on_event(conns[i], events != POLLOUT, events & POLLOUT);
 		}
 		conn_reap();
-		if (n == 0)
-			accept_paused = false;
 		if (stopping && listen_fd >= 0)
 			drain();
 	}

@@ -41,8 +41,6 @@ static void conn_close(struct conn *c)
 	c->fd = -1;
 	if (!c->queued)		/* else the ready list points to it, and take_turns() retires it */
 		conn_retire(c); /* a later event of this batch may point to it: free it after the batch */
-	if (accept_paused)
-		watch_listener(EPOLL_CTL_MOD, false);
 }
 
 /* Asks, once for all, to be told when bytes or room arrive, or the peer's end. */
@@ -197,6 +195,8 @@ static void event_loop(void)
 		int n = epoll_wait(epoll_fd, events, EVENTS_MAX, ready ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1);
 		if (n < 0 && errno != EINTR)
 			die("cannot wait for events", "See epoll_wait(2).");
+		if (accept_paused)
+			watch_listener(EPOLL_CTL_MOD, false);
 		for (int i = 0; i < n; i++) {
 			struct conn *c = events[i].data.ptr;
 			if (c)
@@ -205,8 +205,6 @@ static void event_loop(void)
 		}
 		take_turns();
 		conn_reap();
-		if (n == 0 && accept_paused)
-			watch_listener(EPOLL_CTL_MOD, false);
 		if (stopping && listen_fd >= 0)
 			drain();
 	}
