@@ -92,7 +92,7 @@ static void leave_in_every_state(void (*leave)(struct client *c), const char *ho
 	given("client A is connected");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		if (*states[i].needs && exempt(states[i].needs))
 			continue;
@@ -130,7 +130,7 @@ Test(conformance, outlives_resets_with_requests_queued)
 	struct client *holder = client_open(s, "the holder"), *a = client_open(s, "A");
 	client_ping(a);
 	server_quiet(s);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 	for (int i = 0; i < CLIENTS; i++)
 		clients[i] = client_open(s, NULL);
 	server_quiet(s);
@@ -161,7 +161,7 @@ Test(conformance, outlives_a_thousand_that_vanish)
 	given("client A is connected");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 	given("%d clients connect and vanish, by reset and by close, with or without a word", CLIENTS);
 	for (int i = 0; i < CLIENTS; i++) {
 		struct client *c = client_open(s, NULL);
@@ -220,7 +220,7 @@ Test(conformance, outlives_a_stale_event)
 	struct server *s = server_start_default();
 	struct client *holder = client_open(s, "the holder"), *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 
 	for (int round = 0; round < 4; round++) {
 		given("clients A, B and C are connected and quiet");
@@ -324,7 +324,7 @@ Test(conformance, kills_a_client_whose_reply_is_stuck)
 	given("client A is connected; B, slow, has asked for 1 MiB and takes nothing");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 	struct client *b = client_open_slow(s, "B");
 	unsigned long long id = client_id(b);
 	client_send(b, "BLOB %d\r\nPING\r\n", BLOB_MAX);
@@ -347,7 +347,7 @@ Test(conformance, kills_a_client_it_works_for)
 	given("clients A and B are connected, and the server works for B");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 	struct client *b = client_open(s, "B");
 	unsigned long long id = client_id(b);
 	client_send(b, "WORK 1000 50000\r\n");

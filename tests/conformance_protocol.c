@@ -362,7 +362,7 @@ Test(conformance, closes_after_garbage)
 	given("client A is connected");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++)
 		expect_protocol_error(s, a, garbage[i].what, garbage[i].bytes, strlen(garbage[i].bytes));
 	expect("every descriptor was given back");
@@ -396,7 +396,7 @@ Test(conformance, survives_random_bytes)
 	given("client A is connected");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 	given("%d clients send %d random bytes each, and leave", CLIENTS, BYTES);
 	for (int i = 0; i < CLIENTS; i++) {
 		struct client *c = client_open(s, NULL);
@@ -462,7 +462,7 @@ Test(conformance, refuses_a_larger_request)
 	given("client A is connected");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 
 	memset(large, 'x', sizeof(large));
 	expect_protocol_error(s, a, "a line that has not ended after 64 KiB + 1", large, sizeof(large));

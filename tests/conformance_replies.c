@@ -87,8 +87,10 @@ Test(conformance, stops_reading_from_a_client_that_takes_nothing)
 	for (; owed >= 1000; owed -= 1000)
 		client_expect_bytes(a, replies, sizeof(replies));
 	client_expect_bytes(a, replies, owed * REPLY);
-	client_send(a, "%s", ping + sent % LINE);
-	client_expect(a, "%s", sent % LINE ? pong : "");
+	if (sent % LINE) {	/* the last one was cut */
+		client_send(a, "%s", ping + sent % LINE);
+		client_expect(a, "%s", pong);
+	}
 	client_ping(a);
 	server_stop(s);
 	journal_pass();
@@ -187,7 +189,7 @@ Test(conformance, closes_after_a_client_that_asks_nothing)
 	given("client A is connected");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	size_t files = server_open_files(s);
+	size_t files = files_at_rest(s);
 	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
 		given("client B sends %s, and shuts down its writing side", *said[i] ? "half a request" : "nothing");
 		struct client *b = client_open(s, "B");

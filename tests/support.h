@@ -74,7 +74,10 @@ void client_expect_error(struct client *c, const char *prefix);
 /* The server answers a client that it has not seen before. */
 void expect_served(struct server *s, const char *who);
 
-/* Once quiet, it has `files` descriptors open: none is leaked. */
+/* How many descriptors it has open, once quiet. */
+size_t files_at_rest(struct server *s);
+
+/* Soon it has `files` descriptors open, and no other number: none is leaked. */
 void expect_files(struct server *s, size_t files);
 
 /* It has grown by less than `bytes` since it stood at `before`. */
