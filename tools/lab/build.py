@@ -1,0 +1,99 @@
+"""Making servers, tests and instruments: by make, whose rules are the only ones."""
+import fcntl
+import hashlib
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from common import LabError
+from process import progress, run
+
+BOUND_S = 120  # a build that takes longer is ended
+ERROR = re.compile(r"^(\S.*?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)")
+UNDEFINED = re.compile(r"^(\S.*?):(\d+): undefined reference to .*")
+WARNING = re.compile(r"^(\S.*?):(\d+):\d+: warning: (.*)")
+
+
+@dataclass
+class Built:
+    output: str
+    place: str = ""  # "chapters/04-epoll/server.c:71" of the first error
+    excerpt: str = ""  # as the compiler says it
+    warning: str = ""
+
+    @property
+    def failed(self):
+        return bool(self.place)
+
+
+@contextmanager
+def locked(name):
+    """One command at a time: two terminals may build the same things."""
+    Path("build").mkdir(exist_ok=True)
+    with open(f"build/.{name}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def make(targets):
+    with locked("make"):
+        return run(["make", "--no-print-directory", "-j2", *targets], bound=BOUND_S)
+
+
+def server(variant, tree, chapter):
+    return f"build/{variant}/{tree}/{chapter.name}/server"
+
+
+def tests(chapter):
+    return f"build/tests/ch{chapter.number:02}"
+
+
+def instruments(targets):
+    """What the lab itself brings: if that does not build, the lab is broken, not the student's work."""
+    done = make(targets)
+    if done.code != 0:
+        raise LabError(f"the lab's own {' '.join(targets)} could not be built:\n{done.output.strip()[-3000:]}")
+
+
+def servers(chapter, tree, variants=("asan", "plain")):
+    """Builds a chapter's server in these variants; an error in its sources is a result, not an exception."""
+    with progress("compiling"):
+        done = make([server(variant, tree, chapter) for variant in variants])
+    built = Built(done.output, warning=first(WARNING, done.output)[1])
+    if done.code != 0:
+        built.place, built.excerpt = first(ERROR, done.output)
+        if not built.place:
+            built.place, built.excerpt = first(UNDEFINED, done.output)
+        if not built.place:
+            raise LabError(f"{chapter.name} could not be built:\n{done.output.strip()[-3000:]}")
+    return built
+
+
+def first(pattern, output):
+    """The place ("file:line") of the first message of this kind, and its text with the lines that belong to it."""
+    lines = output.split("\n")
+    for index, line in enumerate(lines):
+        found = pattern.match(line)
+        if found:
+            source = Path(found[1].removeprefix("/usr/bin/ld: "))
+            more = [m for m in lines[index + 1 : index + 6] if m.startswith(" ")]
+            return f"{source}:{found[2]}", "\n".join([line, *more[:3]])
+    return "", ""
+
+
+def sources_hash(chapter, tree):
+    """What a result depends on: the chapter's sources and the kit."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(tree, chapter.name).glob("*.[ch]")) + sorted(Path("chapters/common").glob("*.[ch]")):
+        digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def flags(variant, chapter):
+    """How make would compile a chapter's server: compiler and flags, and what it links."""
+    done = run(["make", "--no-print-directory", "lab-flags", f"VARIANT={variant}", f"CHAPTER={chapter.name}"])
+    if done.code != 0:
+        raise LabError(f"make lab-flags: {done.output}")
+    compile_words, link_words = done.output.strip().split("\n")
+    return compile_words.split(), link_words.split()

@@ -1,0 +1,188 @@
+"""`make chapterN`, `make solutionN`, `make tryN.M`: build, test, count, report."""
+import re
+import sys
+from pathlib import Path
+
+import build
+import counter
+import manifest
+import render
+import report
+import state
+import suite
+from common import DONE, FAILED, LabError, is_set, on_terminal, read_text, scratch, tree
+from process import progress
+
+TRACE_LINES = 30  # of a failing test's strace
+
+
+class Attempt:
+    """A chapter's servers in one tree: built, then tried."""
+
+    def __init__(self, chapter, where):
+        self.chapter, self.tree = chapter, where
+        self.servers = {v: build.server(v, where, chapter) for v in ("asan", "plain")}
+        self.outcomes, self.verdicts, self.costs = [], [], None
+
+    def check_files(self):
+        """A file that is missing or has Windows line ends is named before a tool stumbles over it."""
+        for path in self.chapter.sources(self.tree):
+            if not path.exists():
+                raise LabError(f"{path} is missing. make reset{self.chapter.number} puts the starter there.")
+            if "\r\n" in read_text(path):
+                raise LabError(f"{path} has Windows line ends, which these tools can't match. Run:\n"
+                               f"  sed -i 's/\\r$//' {path}")
+
+    def build(self):
+        tests = [build.tests(self.chapter)] if suite.tests_of(self.chapter) else []
+        build.instruments(tests + (["build/tools/syscount"] if self.chapter.budget else []))
+        return build.servers(self.chapter, self.tree)
+
+    def test(self, directory, only=None, extra=None):
+        expected = suite.tests_of(self.chapter) if only is None else only
+        with progress(f"{len(expected)} tests"):
+            self.outcomes = suite.run_tests(self.chapter, self.servers, directory, only, extra)
+        self.verdicts = suite.judge(self.chapter, self.outcomes)
+        return self.verdicts
+
+    def count(self, directory):
+        """Counting comes last and alone; before the first exercise passes there is nothing to count."""
+        ready = not self.verdicts or self.verdicts[0].state in ("pass", "untested")
+        if self.chapter.budget and ready:
+            with progress("counting crossings"):
+                self.costs = counter.count(self.chapter, self.servers["plain"], Path(directory, "costs.tsv"))
+
+    @property
+    def solved(self):
+        within = not self.costs or not self.costs.rows or self.costs.within(self.chapter)
+        return within and not any(v.state in ("fail", "after") for v in self.verdicts)
+
+
+def exit_code(solved):
+    """0 unless the lab failed; STRICT=1 makes an unsolved exercise a failure."""
+    return FAILED if is_set("STRICT") and not solved else DONE
+
+
+def say(lines):
+    print("\n".join(lines), flush=True)
+
+
+def remember(attempt):
+    """Keeps the results for `make progress`. Those of solutions are nobody's."""
+    if attempt.tree != "chapters":
+        return
+    results = {v.exercise.id: v.state for v in attempt.verdicts}
+    entry = {"sources": build.sources_hash(attempt.chapter, attempt.tree), "exercises": results}
+    entry["measured"] = {v.exercise.id: v.note("measured") for v in attempt.verdicts if v.note("measured")}
+    with state.change() as kept:
+        kept["results"][str(attempt.chapter.number)] = entry
+
+
+def refined(chapter):
+    return manifest.find(str(chapter.refines)) if chapter.refines is not None else None
+
+
+def following(chapter):
+    later = [name for name in manifest.names() if int(name[:2]) > chapter.number]
+    return manifest.load(later[0]) if later else None
+
+
+def chapter(number):
+    """`make chapterN`"""
+    attempt = Attempt(manifest.find(number), tree())
+    return run_chapter(attempt)
+
+
+def solution(number):
+    """`make solutionN`: the same on the finished server."""
+    return run_chapter(Attempt(manifest.find(number), "solutions"))
+
+
+def run_chapter(attempt):
+    chapter = attempt.chapter
+    attempt.check_files()
+    say([report.heading(chapter, refined(chapter))])
+    built = attempt.build()
+    if built.failed:
+        say(report.broken_build(chapter, built))
+        return exit_code(False)
+    predictions = state.read()["predictions"]
+    with scratch() as directory:
+        attempt.test(directory)
+        say(warning(built) + report.exercises(chapter, attempt.verdicts, predictions, place_in(attempt)) + [""])
+        attempt.count(directory)
+    remember(attempt)
+    say(report.crossings(chapter, attempt.costs, predictions.get(str(chapter.number))))
+    say(["", report.next_step(chapter, attempt.verdicts, attempt.costs, following(chapter)), *reminder(attempt, predictions)])
+    return exit_code(attempt.solved)
+
+
+def place_in(attempt):
+    return lambda exercise: render.place(attempt.chapter, exercise, attempt.tree)
+
+
+def warning(built):
+    """The compiler's first warning, which names many a mistake before a test does."""
+    return ["  The compiler warns: " + built.warning.strip().replace("\n", "\n  "), ""] if built.warning else []
+
+
+def reminder(attempt, predictions):
+    """On a terminal, the first open question without a prediction."""
+    if not on_terminal() or attempt.tree != "chapters":
+        return []
+    for verdict in attempt.verdicts:
+        e = verdict.exercise
+        if verdict.state == "fail" and e.question and e.id not in predictions:
+            return [f"  first guess: {e.question}  make predict{e.id} IS=…"]
+    return []
+
+
+def try_exercise(wanted):
+    """`make tryN.M`: one exercise, and the strace of its failure."""
+    chapter, exercise = manifest.find_exercise(wanted)
+    attempt = Attempt(chapter, tree())
+    attempt.check_files()
+    say([report.heading(chapter, refined(chapter))])
+    built = attempt.build()
+    if built.failed:
+        say(report.broken_build(chapter, built))
+        return exit_code(False)
+    mine = [test for test in suite.tests_of(chapter) if test.exercise == wanted]
+    with scratch() as directory:
+        attempt.test(directory, mine)
+        verdict = next(v for v in attempt.verdicts if v.exercise is exercise)
+        verdict.state = "fail" if verdict.failure else verdict.state
+        say(warning(built) + report.exercises(chapter, [verdict], state.read()["predictions"], place_in(attempt)))
+        if verdict.failure:
+            say(["", *failing_trace(attempt, verdict.failure, directory)])
+    return exit_code(verdict.state != "fail")
+
+
+def failing_trace(attempt, outcome, directory):
+    """Runs the failed test once more, on the plain server under strace, and shows the end of its log."""
+    log = Path(directory, "strace.log")
+    servers = {variant: attempt.servers["plain"] for variant in ("asan", "plain")}
+    with progress("the same under strace"):
+        again = suite.run_tests(attempt.chapter, servers, directory, [outcome.test],
+                                {"PROBE_STRACE_LOG": str(log.resolve()), "SANITIZED": ""})
+    if not log.exists():
+        return [f"  no strace of it: {again[0].text or 'the test started no server'}"]
+    lines = [f"  the server's last system calls ({outcome.test.name}, under strace)"]
+    if again[0].state == "pass":
+        lines.append("  Without the sanitizer this run did not fail: the mistake is there, but it went unnoticed.")
+    return lines + ["    " + line for line in interesting(read_text(log))]
+
+
+STAMPS = re.compile(r"^(\d+) +[\d.]+ (.*?)( <[\d.]+>)?$")
+
+
+def interesting(log):
+    """The last calls after start-up, without ids (of a single thread) and times."""
+    calls = [STAMPS.match(line) for line in log.split("\n")]
+    calls = [call for call in calls if call]
+    start = max((i for i, call in enumerate(calls) if "listening on" in call[2]), default=-1)
+    calls = calls[start + 1 :]
+    threads = {call[1] for call in calls}
+    shown = [f"{call[1]} {call[2]}" if len(threads) > 1 else call[2] for call in calls]
+    cut = [f"… {len(shown) - TRACE_LINES} calls before"] if len(shown) > TRACE_LINES else []
+    return cut + [line[: report.WIDTH] for line in shown[-TRACE_LINES:]]
