@@ -21,6 +21,7 @@ TREE     ?= chapters
 VARIANTS := plain asan tsan
 TREES    := chapters solutions
 CHAPTERS := $(notdir $(wildcard solutions/[0-9]*))
+NUMBERS  := $(foreach c,$(CHAPTERS),$(patsubst 0%,%,$(firstword $(subst -, ,$(c)))))
 SERVERS  := $(filter-out 00-boundary,$(CHAPTERS))
 KIT      := $(notdir $(wildcard chapters/common/*.c))
 LAB      := python3 tools/lab
@@ -33,8 +34,9 @@ LIBS_09-completion-ports  := -luring
 .PHONY: help
 help: ## this list
 	@printf 'Crossings: what it costs a server to talk to the kernel.\n\n'
-	@awk -F ':.*## ' '/^[a-zA-Z%.][^:]*:.*## / { sub(/ .*/, "", $$1); sub(/%/, "N", $$1); printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nN is a chapter (%s), M an exercise of it.\n' "$(firstword $(subst -, ,$(firstword $(CHAPTERS)))) to $(firstword $(subst -, ,$(lastword $(CHAPTERS))))"
+	@sed -nE 's/^\$$\(NUMBERS:%=([a-z]+)%\):.*## /\1N\t/p; s/^([a-zA-Z_.]+)[^:]*:.*## /\1\t/p' $(MAKEFILE_LIST) | \
+		awk -F '\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
+	@printf '\nN is a chapter (%s), M an exercise of it.\n' "$(firstword $(NUMBERS)) to $(lastword $(NUMBERS))"
 
 # ---- set-up: what a target needs is made sure of first, once (build/setup/GROUP) ----
 
@@ -97,7 +99,7 @@ build/tests/fuzz: tests/fuzz.c tests/unit_talk.h $(addprefix chapters/common/,co
 costs: $(SERVERS:%=build/plain/solutions/%/server) build/tools/syscount ## crossings per request, exact, for every finished server
 	@$(LAB) costs
 
-trace%: build/tools/trace ## the strace of one held batch of chapter N, annotated
+$(NUMBERS:%=trace%): trace%: build/tools/trace ## the strace of one held batch of chapter N, annotated
 	@$(LAB) trace $*
 
 .PHONY: fuzz

@@ -44,9 +44,11 @@ static bool add(int fd, struct conn *c)
 	if (count == room) {
 		nfds_t larger = room ? 2 * room : 64;
 		struct pollfd *p = realloc(polled, larger * sizeof(*p));
+		if (p)
+			polled = p;
 		struct conn **q = realloc(conns, larger * sizeof(*q));
-		polled = p ? p : polled;
-		conns = q ? q : conns;
+		if (q)
+			conns = q;
 		if (!p || !q)
 			return false;
 		room = larger;

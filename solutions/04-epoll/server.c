@@ -55,6 +55,7 @@ static void watch(struct conn *c, int how)
 		return;
 	c->events = events;
 #else
+	/* TODO 4.3 */
 	if (c->fd < 0)
 		return;
 #endif
@@ -63,7 +64,8 @@ static void watch(struct conn *c, int how)
 	if (epoll_ctl(epoll_fd, how, c->fd, &event))
 		conn_close(c);
 #else
-	/* TODO 4.1: put c on the interest list, or change what is asked there; watch_listener() does so for the listener. */
+	/* TODO 4.1 */
+	/* Put c on the interest list, or change what is asked of it there, as watch_listener() does for the listener. */
 	(void)how;
 	(void)events;
 #endif
@@ -97,7 +99,8 @@ static void serve(struct conn *c, enum verdict verdict)
 			/* fall through */
 		case CONN_READ:
 #else
-		/* TODO 4.3: every reply waits until epoll says that there is room. */
+		/* TODO 4.3 */
+		/* A reply waits until epoll says that there is room for it. */
 		case CONN_WRITE:
 		case CONN_READ:
 #endif
@@ -154,7 +157,8 @@ static void on_accept(void)
 			close(fd);
 	}
 #else
-	/* TODO 4.4: one connection for each wake-up; the kernel reports again that others wait. */
+	/* TODO 4.4 */
+	/* One for each wake-up: while others wait, the kernel reports the listener again. */
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		if (accept_failed(errno) == ACCEPT_FULL)
@@ -172,8 +176,10 @@ static void on_accept(void)
 /* No connection: the event is the listener's. A closed one: the event is stale. */
 static void on_event(struct conn *c, bool readable, bool writable)
 {
-#ifdef NAIVE_4_2
-	/* TODO 4.2: the event before this one is over, so what it closed is freed. */
+#ifndef NAIVE_4_2
+#else
+	/* TODO 4.2 */
+	/* The event before this one is over: free what it closed. */
 	conn_reap();
 #endif
 	if (!c)
@@ -182,6 +188,7 @@ static void on_event(struct conn *c, bool readable, bool writable)
 	if (c && c->fd >= 0 && writable)
 		serve(c, conn_next(c));
 #else
+	/* TODO 4.3 */
 	if (c && c->fd >= 0 && writable && on_writable(c))
 		serve(c, conn_next(c));
 #endif
@@ -213,7 +220,8 @@ static void event_loop(void)
 		if (n < 0 && errno != EINTR)
 			die("cannot wait for events", "See epoll_wait(2).");
 #else
-		/* TODO 4.1: wait until some of the interest list are ready. */
+		/* TODO 4.1 */
+		/* Wait until some of the interest list are ready. This only waits for a signal. */
 		pause();
 #endif
 		if (accept_paused)
@@ -222,11 +230,13 @@ static void event_loop(void)
 		for (int i = 0; i < n; i++)
 			on_event(events[i].data.ptr, events[i].events != EPOLLOUT, events[i].events & EPOLLOUT);
 #else
-		/* TODO 4.1: hand each event to on_event(). */
+		/* TODO 4.1 */
+		/* Hand each event to on_event(). */
 		(void)events;
 #endif
 #ifndef NAIVE_4_2
 		conn_reap();
+#else
 #endif
 		if (stopping && listen_fd >= 0)
 			drain();
