@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "probe_internal.h"
+#include "tool.h"
 
 enum { BEGUN_NS = 300000 }; /* more than a wake-up and one read cost, strace's part included */
 
@@ -37,18 +38,22 @@ static void send_hold(struct client *holder, const struct hold *hold, uint32_t u
 	client_send_bytes(holder, sent, strlen(sent));
 }
 
-/*
- * Whether a call since `first` has delivered the command: it shows the bytes,
- * or entered a ring, whose completions strace can't show.
- */
-static bool is_delivered(struct strace_log *log, size_t first, const char *command)
+bool hold_delivered_by(const struct hold *hold, const struct crossing *call)
 {
-	char shown[41];
+	char command[128];
+	const char *hole = strchr(hold->command, '%');
+	int fixed = hole ? (int)(hole - hold->command) : (int)strlen(hold->command);
+
+	snprintf(command, sizeof(command), "%.*s", fixed, hold->command);
+	return strstr(call->raw, escaped(command)) || strcmp(call->name, "io_uring_enter") == 0;
+}
+
+static bool is_delivered(struct strace_log *log, size_t first, const struct hold *hold)
+{
 	size_t count = log_count(log);
 
-	snprintf(shown, sizeof(shown), "%s", escaped(command));
 	for (size_t i = first; i < count; i++) {
-		if (strstr(log_call(log, i)->raw, shown) || strcmp(log_call(log, i)->name, "io_uring_enter") == 0)
+		if (hold_delivered_by(hold, log_call(log, i)))
 			return true;
 	}
 	return false;
@@ -65,7 +70,7 @@ void server_hold(struct server *s, struct client *holder, const struct hold *hol
 		bool begun =
 			hold->sleeps ? monotonic_ns() - start >= us * 250ull : server_loop_cpu_ns(s) - cpu >= BEGUN_NS;
 
-		if (begun && (!s->log || is_delivered(s->log, first, command)))
+		if (begun && (!s->log || is_delivered(s->log, first, hold)))
 			return;
 		if (is_past(deadline) || !server_alive(s))
 			probe_fail("%s could not hold the server with %s: %s", holder->name,

@@ -53,6 +53,12 @@ size_t tool_number(const char *name, const char *value, size_t min);
 const struct hold *hold_from(const char *command, bool sleeps, bool answers);
 
 /*
+ * Whether that call brought the server the hold's command: it shows its bytes,
+ * or entered a ring, whose completions strace can't show.
+ */
+bool hold_delivered_by(const struct hold *hold, const struct crossing *call);
+
+/*
  * Opens a file of results for writing. At its start go lines "# kernel …",
  * "# cpu …", "# date …", one for the first line that each of `versions` prints
  * ("strace --version"; NULL-terminated, NULL: none), and the names of the
