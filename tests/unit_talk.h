@@ -122,6 +122,8 @@ static const char *broken_promise(const struct talk *t, enum verdict v)
 		return "more is unsent than UNSENT_MAX and one reply";
 	if (c->in.tail - c->in.head > REQUEST_MAX + READ_SIZE)
 		return "more was buffered than one request and one read";
+	if (c->failed && v != CONN_CLOSE)
+		return "memory has run out, and the verdict is not CONN_CLOSE";
 	if (v == CONN_READ && conn_unsent(c) > 0)
 		return "CONN_READ while replies are unsent";
 	if (v == CONN_READ && !conn_wants_read(c))
