@@ -33,8 +33,8 @@ def budget_words(chapter):
     return ["--budget", words] if words else []
 
 
-def read_costs(path):
-    """The rows of a costs.tsv as {call: {k: per request}}."""
+def read_costs(path, chapter=None):
+    """The rows of a costs.tsv, those of one chapter where it is given, as {call: {k: per request}}."""
     rows, columns = {}, None
     for line in Path(path).read_text().splitlines():
         if line.startswith("#") or not line:
@@ -43,6 +43,8 @@ def read_costs(path):
             columns = line.split("\t")
             continue
         row = dict(zip(columns, line.split("\t")))
+        if chapter is not None and row["chapter"] != str(chapter):
+            continue
         rows.setdefault(row["syscall"], {})[int(row["k"])] = float(row["per_request"])
     return rows
 
