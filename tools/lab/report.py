@@ -96,7 +96,7 @@ def exercises(chapter, verdicts, predictions, place_of):
 
 
 def cell(cost):
-    return f"{cost:8.2f}" if cost is not None else f"{'–':>8}"
+    return f"{cost + 1e-9:8.2f}" if cost is not None else f"{'–':>8}"
 
 
 def cost_order(chapter, costs):

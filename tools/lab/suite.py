@@ -45,10 +45,6 @@ def tests_of(chapter):
     return [Test(suite, name, f"{chapter.number}.{m}") for suite, n, name, m in found if int(n) == chapter.number]
 
 
-def unescape(text):
-    return text.replace("\\n", "\n").replace("\\t", "\t")
-
-
 def read_journal(path, test):
     """A test without a verdict of its own has failed."""
     outcome = Outcome(test, text="the test ended before it could judge")
@@ -56,7 +52,7 @@ def read_journal(path, test):
         outcome.text = "the test did not run"
         return outcome
     for line in read_text(path).split("\n"):
-        kind, *words = [unescape(word) for word in line.split("\t")]
+        kind, *words = line.split("\t")
         if kind in ("given", "expect") and words:
             outcome.steps.append((kind, words[0]))
         elif kind == "note" and len(words) == 2:
