@@ -26,7 +26,8 @@ SERVERS  := $(filter-out 00-boundary,$(CHAPTERS))
 KIT      := $(notdir $(wildcard chapters/common/*.c))
 LAB      := python3 tools/lab
 
-# What a chapter links beside the C library.
+# What is not called server; what a chapter links beside the C library.
+PROGRAM_00-boundary       := boundary
 LIBS_06-io_uring          := -luring
 LIBS_08-zero-crossings    := -luring
 LIBS_09-completion-ports  := -luring
@@ -59,7 +60,7 @@ $(foreach v,$(VARIANTS),$(eval $(call kit_rules,$(v))))
 define server_rules
 build/$(1)/$(2)/$(3)/%.o: $(2)/$(3)/%.c | build/setup/core $(if $(LIBS_$(3)),build/setup/uring)
 	$$(call say,cc,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $$(ALL_C) $$(SANITIZE_$(1)) -Ichapters/common $$(NAIVE) -c $$< -o $$@
-build/$(1)/$(2)/$(3)/server: $$(patsubst $(2)/$(3)/%.c,build/$(1)/$(2)/$(3)/%.o,$$(wildcard $(2)/$(3)/*.c)) $$(KIT:%.c=build/$(1)/common/%.o)
+build/$(1)/$(2)/$(3)/$(or $(PROGRAM_$(3)),server): $$(patsubst $(2)/$(3)/%.c,build/$(1)/$(2)/$(3)/%.o,$$(wildcard $(2)/$(3)/*.c)) $$(KIT:%.c=build/$(1)/common/%.o)
 	$$(call say,ld,$$@)$$(CC) $$(CFLAGS) $$(SANITIZE_$(1)) -pthread $$^ $$(LIBS_$(3)) -o $$@
 endef
 $(foreach v,$(VARIANTS),$(foreach t,$(TREES),$(foreach c,$(CHAPTERS),$(eval $(call server_rules,$(v),$(t),$(c))))))
