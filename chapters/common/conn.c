@@ -252,7 +252,7 @@ static void protocol_error(struct conn *c, const struct request *r)
 static enum verdict answer(struct conn *c, const char *bytes, size_t size, size_t *used)
 {
 	*used = 0;
-	while (!c->closing && !c->working && !c->failed && conn_unsent(c) <= UNSENT_MAX) {
+	while (!c->closing && !c->working && !c->failed && !c->lent && conn_unsent(c) <= UNSENT_MAX) {
 		struct request r;
 		long parsed = resp_parse(&r, bytes + *used, size - *used);
 		if (parsed == 0)
@@ -270,6 +270,8 @@ static enum verdict answer(struct conn *c, const char *bytes, size_t size, size_
 		*used = size;
 	if (c->failed)
 		return CONN_CLOSE;
+	if (c->lent)
+		return CONN_WAIT;
 	if (conn_unsent(c) > 0)
 		return CONN_WRITE;
 	if (c->working)
@@ -323,8 +325,14 @@ const char *conn_out(const struct conn *c)
 	return c->out.data + c->out.head;
 }
 
+void conn_lend(struct conn *c)
+{
+	c->lent = true;
+}
+
 void conn_sent(struct conn *c, size_t size)
 {
+	c->lent = false;
 	buf_drop(&c->out, size);
 }
 

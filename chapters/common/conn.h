@@ -31,7 +31,7 @@ enum verdict {
 	CONN_WORK,  /* its work done: c->cpu_us, then c->wait_us, then conn_worked() */
 	CONN_SPIN,  /* the same, but always on the thread that runs the event loop, and with no wait */
 	CONN_KILL,  /* another connection closed: the one that conn_victim() names */
-	CONN_WAIT,  /* nothing until conn_worked(): its work is under way elsewhere */
+	CONN_WAIT,  /* nothing until conn_worked() or conn_sent(): its work, or its send, is under way elsewhere */
 	CONN_CLOSE, /* nothing, ever: every reply is sent, or memory has run out */
 };
 
@@ -53,6 +53,7 @@ struct conn {
 	bool failed;		  /* memory has run out */
 	bool working;		  /* between a verdict to work and conn_worked() */
 	bool silent;		  /* that work gets no reply: SPIN */
+	bool lent;		  /* the kernel may read `out` at any time: between conn_lend() and conn_sent() */
 	uint32_t cpu_us, wait_us; /* the work, in microseconds */
 	uint64_t victim;	  /* the id that CLIENT KILL named */
 
@@ -60,7 +61,10 @@ struct conn {
 	uint32_t events;   /* what the kernel was asked to report (3, 4) */
 	uint32_t slot;	   /* where it stands in an array (3) */
 	bool readable;	   /* told of bytes, and has not drained them (5) */
-	bool queued;	   /* stands on a list of the server's (5) */
+	bool queued;	   /* stands on a list of the server's (5, 6) */
+	bool receiving;	   /* a receive is in flight (6) */
+	bool cancelled;	   /* that receive was told to end (6) */
+	bool quiet;	   /* a send is in flight that completes in silence, unless it fails (6) */
 	struct conn *link; /* the next one there */
 };
 
@@ -108,7 +112,13 @@ bool conn_wants_read(const struct conn *c);
 size_t conn_unsent(const struct conn *c);
 const char *conn_out(const struct conn *c);
 
-/* The kernel took the first `size` bytes of conn_out(). */
+/*
+ * For sends that complete later: conn_out() stays where it is, and the replies
+ * in it stay the last, until conn_sent(). Bytes may be fed; requests wait.
+ */
+void conn_lend(struct conn *c);
+
+/* The kernel took the first `size` bytes of conn_out(), which are `c`'s own again. */
 void conn_sent(struct conn *c, size_t size);
 
 /* The work is done: its reply is added to those unsent. */
