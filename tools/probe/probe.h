@@ -244,8 +244,8 @@ size_t server_calls(struct server *s, uint64_t from, const char *name);
  * The price of a request at batch size k, per call: exact, by held rounds
  * (see hold.c). `prices` is filled with folded names, sorted;
  * returns how many, or −1 with *why set to a sentence where no exact count
- * could be had. Where there is a ring the last row is "operations": the sum of
- * io_uring_enter's results. It is no crossing, and no part of price_total().
+ * could be had. Where a ring is entered to submit, the last row is "operations": the
+ * sum of io_uring_enter's results. It is no crossing, and no part of price_total().
  */
 struct price {
 	char name[32];

@@ -145,5 +145,9 @@ bool sanitizer_report(const struct server *s, struct report *r)
 	}
 	if (d)
 		closedir(d);
-	return found;
+	if (found)
+		return true;
+	/* GCC's UBSan within an ASan build heeds no log_path: its report is on stderr. */
+	snprintf(lines, sizeof(lines), "%s", s->err.kept);
+	return parse_undefined(lines, r);
 }

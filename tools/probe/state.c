@@ -54,6 +54,8 @@ static const char *saying(const struct server *s)
 
 	if (!*line)
 		line = last_line(&s->out);
+	if (strncmp(line, "listening on ", strlen("listening on ")) == 0)
+		return "";
 	return *line ? text(", saying %s", quoted(line, strlen(line), 300)) : ", saying nothing";
 }
 
@@ -77,43 +79,43 @@ static void describe_end(const struct server *s)
 /* ---- it runs ---- */
 
 /* Only the calls that a server may wait in. Numbers differ between machines; some machines lack the older calls. */
+static const struct {
+	long number;
+	const char *name;
+} calls[] = {
+	{ SYS_read, "read" },
+	{ SYS_write, "write" },
+	{ SYS_readv, "readv" },
+	{ SYS_writev, "writev" },
+	{ SYS_recvfrom, "recv" },
+	{ SYS_recvmsg, "recvmsg" },
+	{ SYS_sendto, "send" },
+	{ SYS_sendmsg, "sendmsg" },
+	{ SYS_accept, "accept4" },
+	{ SYS_accept4, "accept4" },
+	{ SYS_connect, "connect" },
+	{ SYS_pselect6, "select" },
+	{ SYS_ppoll, "poll" },
+	{ SYS_epoll_pwait, "epoll_wait" },
+	{ SYS_epoll_pwait2, "epoll_wait" },
+	{ SYS_io_uring_enter, "io_uring_enter" },
+	{ SYS_futex, "futex" },
+	{ SYS_nanosleep, "nanosleep" },
+	{ SYS_clock_nanosleep, "nanosleep" },
+	{ SYS_wait4, "wait4" },
+	{ SYS_waitid, "waitid" },
+	{ SYS_rt_sigtimedwait, "rt_sigtimedwait" },
+	{ SYS_rt_sigsuspend, "rt_sigsuspend" },
+#ifdef SYS_select
+	{ SYS_select, "select" },
+	{ SYS_poll, "poll" },
+	{ SYS_epoll_wait, "epoll_wait" },
+	{ SYS_pause, "pause" },
+#endif
+};
+
 static const char *call_name(long number)
 {
-	static const struct {
-		long number;
-		const char *name;
-	} calls[] = {
-		{ SYS_read, "read" },
-		{ SYS_write, "write" },
-		{ SYS_readv, "readv" },
-		{ SYS_writev, "writev" },
-		{ SYS_recvfrom, "recv" },
-		{ SYS_recvmsg, "recvmsg" },
-		{ SYS_sendto, "send" },
-		{ SYS_sendmsg, "sendmsg" },
-		{ SYS_accept, "accept4" },
-		{ SYS_accept4, "accept4" },
-		{ SYS_connect, "connect" },
-		{ SYS_pselect6, "select" },
-		{ SYS_ppoll, "poll" },
-		{ SYS_epoll_pwait, "epoll_wait" },
-		{ SYS_epoll_pwait2, "epoll_wait" },
-		{ SYS_io_uring_enter, "io_uring_enter" },
-		{ SYS_futex, "futex" },
-		{ SYS_nanosleep, "nanosleep" },
-		{ SYS_clock_nanosleep, "nanosleep" },
-		{ SYS_wait4, "wait4" },
-		{ SYS_waitid, "waitid" },
-		{ SYS_rt_sigtimedwait, "rt_sigtimedwait" },
-		{ SYS_rt_sigsuspend, "rt_sigsuspend" },
-#ifdef SYS_select
-		{ SYS_select, "select" },
-		{ SYS_poll, "poll" },
-		{ SYS_epoll_wait, "epoll_wait" },
-		{ SYS_pause, "pause" },
-#endif
-	};
-
 	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
 		if (calls[i].number == number)
 			return calls[i].name;
