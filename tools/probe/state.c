@@ -82,7 +82,7 @@ static void describe_end(const struct server *s)
 static const struct {
 	long number;
 	const char *name;
-} calls[] = {
+} waiting_calls[] = {
 	{ SYS_read, "read" },
 	{ SYS_write, "write" },
 	{ SYS_readv, "readv" },
@@ -116,9 +116,9 @@ static const struct {
 
 static const char *call_name(long number)
 {
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		if (calls[i].number == number)
-			return calls[i].name;
+	for (size_t i = 0; i < sizeof(waiting_calls) / sizeof(waiting_calls[0]); i++) {
+		if (waiting_calls[i].number == number)
+			return waiting_calls[i].name;
 	}
 	return text("system call %ld", number);
 }
