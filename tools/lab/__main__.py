@@ -18,7 +18,7 @@ def commands():
         "solution": ("chapter", "solution"),
         "try": ("chapter", "try_exercise"),
         "hint": ("student", "hint"),
-        "give": ("student", "give"),
+        "give": ("give", "give"),
         "diff": ("student", "diff"),
         "reset": ("student", "reset"),
         "run": ("student", "run"),

@@ -85,13 +85,26 @@ def clean(text):
 
 def starter(chapter, text):
     """Every exercise naive, each TODO with its title: what a student begins with."""
-    return with_titles(chapter, cut(text, macros(text), []))
+    return cut(with_titles(chapter, text), macros(text), [])
 
 
-def partly(chapter, text, solved_ids):
-    """The starter with these exercises solved."""
-    solved = [m for m in macros(text) if m[6:].replace("_", ".") in solved_ids]
-    return with_titles(chapter, cut(text, [m for m in macros(text) if m not in solved], solved))
+def only(text, wanted, index):
+    """The exercise's region of that number (from 0), and the text's lines."""
+    return [r for r in regions(text) if r.id == wanted][index], text.split("\n")
+
+
+def halves(chapter, text, wanted, index):
+    """One region as the starter has it, and solved: whole lines."""
+    region, lines = only(with_titles(chapter, text), wanted, index)
+    naive, solved = region.naive(lines), region.solved(lines)
+    return "".join(line + "\n" for line in naive), "".join(line + "\n" for line in solved)
+
+
+def starter_with_region(chapter, text, wanted, index):
+    """The starter with one region solved, the other regions of its exercise not."""
+    region, lines = only(with_titles(chapter, text), wanted, index)
+    one = lines[: region.start] + region.solved(lines) + lines[region.end + 1 :]
+    return cut("\n".join(one), macros(text), [])
 
 
 def solution_text(chapter, file):

@@ -70,13 +70,13 @@ def ways_on(chapter, verdict, place):
 
 
 def prediction(verdict, predictions):
-    """`measured 6 calls; you predicted 4`: told once the exercise is solved, or a prediction was made."""
+    """`measured 6, you predicted 4 (calls)`: told once the exercise is solved, or a prediction was made."""
     measured, predicted = verdict.note("measured"), predictions.get(verdict.exercise.id)
     if verdict.state == "after" or measured is None or (predicted is None and verdict.state != "pass"):
         return []
-    unit = f" {verdict.exercise.unit}" if verdict.exercise.unit else ""
-    said = f"; you predicted {predicted}" if predicted is not None else ""
-    return [paint("dim", f"           measured {measured}{unit}{said}")]
+    unit = f" ({verdict.exercise.unit})" if verdict.exercise.unit else ""
+    said = f", you predicted {predicted}" if predicted is not None else ""
+    return [paint("dim", f"           measured {measured}{said}{unit}")]
 
 
 def exercises(chapter, verdicts, predictions, place_of):

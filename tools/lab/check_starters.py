@@ -1,0 +1,78 @@
+"""Starters: what is committed equals what is generated, and compiles without a warning."""
+import subprocess
+from pathlib import Path
+
+import build
+import manifest
+import render
+import state
+from checks import Finding, failed, skipped
+from common import DONE, confirm, read_text, scratch, write_text
+from process import run
+
+
+def generated():
+    """(chapter, path, text) of every starter. A chapter without exercises has none."""
+    for chapter in manifest.load_all():
+        if chapter.exercises:
+            for path in chapter.sources("chapters"):
+                yield chapter, path, render.starter(chapter, render.solution_text(chapter, path.name))
+
+
+def committed(path):
+    """The file as git's index has it; None where there is no git or no such file."""
+    done = subprocess.run(["git", "show", f":{path}"], capture_output=True)
+    return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
+
+
+def check(*_words):
+    for chapter, path, text in generated():
+        yield drift(path, text)
+        yield compiles(chapter, path, text)
+    for chapter in manifest.load_all():
+        if not chapter.exercises:
+            yield skipped(str(chapter.readme), "no exercises yet, so no starter")
+
+
+def drift(path, text):
+    """A file that was edited since its commit is the student's; only the committed one can drift."""
+    ours = read_text(path) if path.exists() else None
+    kept = committed(path)
+    if text in (kept, ours):
+        note = "" if ours == text else "edited since: the student's" if ours else "deleted since"
+        return Finding(f"{path} equals what is generated", text=note)
+    if kept is None and ours is None:
+        return failed(str(path), "missing: make starters writes it")
+    return failed(str(path), f"differs from what solutions/{path.parent.name} and its README give: make starters writes it")
+
+
+def compiles(chapter, path, text):
+    words, _ = build.flags("plain", chapter)
+    with scratch() as directory:
+        source = Path(directory, path.name)
+        write_text(source, text)
+        for header in Path("solutions", chapter.name).glob("*.h"):
+            write_text(Path(directory, header.name), read_text(header))
+        done = run([*words, "-Werror", "-c", source, "-o", Path(directory, "starter.o")])
+    if "NAIVE_" in text:
+        return failed(str(path), "a starter contains a NAIVE macro")
+    return failed(f"{path} compiles", done.output) if done.code else Finding(f"{path} compiles without a warning")
+
+
+def write():
+    """`make starters`: writes those that differ. A file edited since its commit is asked about, and kept."""
+    changed = False
+    for _chapter, path, text in generated():
+        ours = read_text(path) if path.exists() else None
+        if ours == text:
+            continue
+        changed = True
+        if ours is not None and ours != committed(path):
+            if not confirm(f"{path} was edited since its commit. Put the starter there?"):
+                continue
+            print(f"kept: {state.back_up(path)}")
+        write_text(path, text)
+        print(f"wrote {path}")
+    if not changed:
+        print("every starter equals what is generated")
+    return DONE
