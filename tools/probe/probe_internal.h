@@ -80,6 +80,8 @@ bool each_task(pid_t pid, bool (*visit)(pid_t pid, pid_t tid, void *arg), void *
 char task_state(pid_t pid, pid_t tid, char comm[32]);
 
 /* CPU time without that of io_uring's kernel threads, which run under the server's name. */
+/* True when each of its threads sleeps in the kernel, those of io_uring aside. */
+bool server_rests(const struct server *s);
 uint64_t server_loop_cpu_ns(const struct server *s);
 
 /* ---- strace_log.c ---- */

@@ -78,6 +78,11 @@ static bool task_rests(pid_t pid, pid_t tid, void *arg)
 	return state == 0 || state == 'S' || state == 'Z' || state == 'X' || is_io_uring_thread(comm);
 }
 
+bool server_rests(const struct server *s)
+{
+	return each_task(s->pid, task_rests, NULL);
+}
+
 uint64_t server_quiet(struct server *s)
 {
 	uint64_t deadline = deadline_in(PATIENCE_MS);
@@ -86,7 +91,7 @@ uint64_t server_quiet(struct server *s)
 	while (rested < 2 && server_alive(s)) {
 		if (is_past(deadline))
 			probe_fail("the server never came to rest: %s", server_state(s));
-		rested = each_task(s->pid, task_rests, NULL) ? rested + 1 : 0;
+		rested = server_rests(s) ? rested + 1 : 0;
 		if (rested < 2)
 			pause_us(rested ? 1000 : 300);
 	}

@@ -12,6 +12,7 @@
 
 enum {
 	SAMPLE_US = 50000, /* how long a server is watched to tell looping from waiting */
+	LOOKS = 10,	   /* how often it is looked at meanwhile */
 	LOOP_CALLS = 40,   /* as many calls in a sample are a loop: a traced server that waits makes a few */
 };
 
@@ -208,14 +209,19 @@ static bool describe_loop(struct server *s)
 	size_t first = s->log ? log_count(s->log) : 0, calls;
 	long ticks = kernel_ticks(s);
 	double share;
+	int rests = 0;
 
-	pause_us(SAMPLE_US);
+	for (int i = 0; i < LOOKS; i++) {
+		pause_us(SAMPLE_US / LOOKS);
+		rests += server_rests(s);
+	}
 	elapsed = monotonic_ns() - start;
 	share = (double)(server_loop_cpu_ns(s) - cpu) / (double)elapsed;
 	if (share > 1)
 		share = 1; /* the clock moves in ticks */
 	calls = s->log ? log_count(s->log) - first : 0;
-	if (!server_alive(s) || (share <= 0.5 && calls < LOOP_CALLS))
+	/* On a busy machine a loop gets little of a core, but it wants one whenever it is looked at. */
+	if (!server_alive(s) || (share <= 0.5 && calls < LOOP_CALLS && rests > 0))
 		return false;
 	if (calls > 0)
 		snprintf(state, sizeof(state),

@@ -1,0 +1,5 @@
+/* caught by: heap-use-after-free in on_event */
+	conn_free(c);
+/* ---- */
+/* ---- */
+		conn_reap();

@@ -1,0 +1,14 @@
+/* caught by: nothing came within */
+	if (c->fd < 0 || events == c->events)
+		return;
+	c->events = events;
+/* ---- */
+		case CONN_WRITE:
+			if (!on_writable(c) && c->fd < 0)
+				return;
+			conn_sent(c, conn_unsent(c));
+			break;
+		case CONN_READ:
+/* ---- */
+	if (c && c->fd >= 0 && writable)
+		serve(c, conn_next(c));

@@ -1,0 +1,13 @@
+/* caught by: the server is looping */
+	if (c->fd < 0 || events == c->events)
+		return;
+	c->events = events;
+/* ---- */
+		case CONN_WRITE:
+			if (on_writable(c))
+				break;
+			/* fall through */
+		case CONN_READ:
+/* ---- */
+	if (c && c->fd >= 0 && writable)
+		on_writable(c);

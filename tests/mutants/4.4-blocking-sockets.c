@@ -1,0 +1,17 @@
+/* caught by: the server waits in write */
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		if (fd < 0) {
+			enum accept_verdict verdict = accept_failed(errno);
+			if (verdict == ACCEPT_FULL)
+				watch_listener(EPOLL_CTL_MOD, true);
+			if (verdict == ACCEPT_NEXT)
+				continue;
+			return;
+		}
+		struct conn *c = conn_new(fd);
+		if (c)
+			watch(c, EPOLL_CTL_ADD);
+		else
+			close(fd);
+	}

@@ -1,0 +1,19 @@
+/* caught by: there was also setsockopt */
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd < 0) {
+			enum accept_verdict verdict = accept_failed(errno);
+			if (verdict == ACCEPT_FULL)
+				watch_listener(EPOLL_CTL_MOD, true);
+			if (verdict == ACCEPT_NEXT)
+				continue;
+			return;
+		}
+		int yes = 1; /* which the listener has, and Linux hands on */
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+		struct conn *c = conn_new(fd);
+		if (c)
+			watch(c, EPOLL_CTL_ADD);
+		else
+			close(fd);
+	}
