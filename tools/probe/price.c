@@ -2,9 +2,16 @@
  * price.c: what a request costs, in crossings: rounds of hold and batch, less
  * rounds of the hold alone.
  *
- * Rounds must agree, several in a row, to be believed. Whatever else would
- * make a count wrong (a segment that the kernel delivers late, say) does not
- * do so five times running in the same way.
+ * Rounds must agree, several in a row, to be believed: whatever else would
+ * make a count wrong (a segment that the kernel delivers late, a busy-polling
+ * server that is given no CPU) does not do so five times running in the same
+ * way. Where more than a few differ there is no count: one could be had by
+ * luck.
+ *
+ * Rounds of one kind follow each other because of rings. An io_uring_enter that
+ * submits and waits returns in the next round, and says only then how many
+ * operations it submitted: so what a round submits is counted in its successor,
+ * which is the same where both are of one kind.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +23,7 @@ enum {
 	HOLD_MIN_US = 20000,
 	HOLD_MAX_US = 320000, /* a machine on which 64 sends take longer is too busy to count on */
 	INEXACT_MAX = 5,      /* rounds that may be inexact though held for the longest; then the count is given up */
-	TRIES = 8,	      /* rounds tried for each one wanted; then the count is given up */
+	SPARE = 3,	      /* exact rounds that may differ from the rest; at one more the count is given up */
 	NAMES_MAX = 64,	      /* different calls in a round; more are a failure */
 };
 
@@ -89,8 +96,27 @@ struct counter {
 	struct client *holder, **clients;
 	size_t idle_and_active;
 	uint32_t hold_us;
-	char totals[256]; /* of all rounds that were exact, for the sentence that says they disagree */
+	size_t inexact;	  /* rounds, though held for the longest */
+	char totals[256]; /* of all batches that were exact, for the sentence that says they disagree */
 };
+
+/* One round of k requests. False where it was not exact: the next is held for longer. */
+static bool count_round(struct counter *c, size_t k, struct tally *t)
+{
+	const struct count_options *o = c->options;
+	struct round r =
+		server_round(c->server, c->holder, o->hold, c->hold_us, c->clients, k, o->request, o->reply_size);
+
+	if (!server_alive(c->server))
+		probe_fail("while it was counted, %s", server_state(c->server));
+	if (r.exact) {
+		tally_round(c->server, &r, t);
+		return true;
+	}
+	c->inexact += c->hold_us == HOLD_MAX_US;
+	c->hold_us = c->hold_us < HOLD_MAX_US ? 2 * c->hold_us : HOLD_MAX_US;
+	return false;
+}
 
 /* The rounds so far that agree with this one too; a round that does not begins a new run. */
 static size_t extend_run(struct counter *c, struct tally *run, size_t length, const struct tally *t)
@@ -108,12 +134,12 @@ static size_t extend_run(struct counter *c, struct tally *run, size_t length, co
 	return length + 1;
 }
 
-static const char *say_why(const struct counter *c, size_t k, bool inexact)
+static const char *say_why(const struct counter *c, size_t k)
 {
 	static char why[512];
 	const struct count_options *o = c->options;
 
-	if (inexact)
+	if (c->inexact == INEXACT_MAX)
 		snprintf(
 			why, sizeof(why),
 			"no exact count at k = %zu: calls went on while the server was held for %u ms; the machine is too "
@@ -130,27 +156,20 @@ static const char *say_why(const struct counter *c, size_t k, bool inexact)
 static bool count_rounds(struct counter *c, size_t k, struct tally *run, const char **why)
 {
 	const struct count_options *o = c->options;
-	size_t length = 0, inexact = 0;
+	size_t length = 0, exact = 0;
 
 	c->totals[0] = '\0';
-	for (size_t try = 0; try < TRIES * o->rounds && inexact < INEXACT_MAX; try++) {
-		struct round r = server_round(c->server, c->holder, o->hold, c->hold_us, c->clients, k, o->request,
-					      o->reply_size);
+	while (exact < o->rounds + SPARE && c->inexact < INEXACT_MAX) {
 		struct tally t;
 
-		if (!server_alive(c->server))
-			probe_fail("while it was counted, %s", server_state(c->server));
-		if (!r.exact) {
-			inexact += c->hold_us == HOLD_MAX_US;
-			c->hold_us = c->hold_us < HOLD_MAX_US ? 2 * c->hold_us : HOLD_MAX_US;
+		if (!count_round(c, k, &t))
 			continue;
-		}
-		tally_round(c->server, &r, &t);
+		exact++;
 		length = extend_run(c, run, length, &t);
 		if (length == o->rounds)
 			return true;
 	}
-	*why = say_why(c, k, inexact == INEXACT_MAX);
+	*why = say_why(c, k);
 	return false;
 }
 
@@ -179,37 +198,45 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct price *)a)->name, ((const struct price *)b)->name);
 }
 
+static void add_price(struct price *prices, int *count, size_t max, const char *name, double per_request)
+{
+	if ((size_t)*count == max)
+		probe_fail("more than %zu different system calls", max);
+	snprintf(prices[*count].name, sizeof(prices[0].name), "%s", name);
+	prices[(*count)++].per_request = per_request;
+}
+
+static void add_names(struct tally *names, const struct tally *run, size_t rounds)
+{
+	for (size_t i = 0; i < rounds; i++) {
+		for (size_t j = 0; j < run[i].count; j++)
+			row_of(names, run[i].rows[j].name);
+	}
+}
+
 /* A ring's entry stays in the list when it costs nothing: that is what there is to see. */
 static int fill_prices(const struct count_options *o, const struct tally *held, const struct tally *alone,
 		       struct price *prices, size_t max)
 {
 	struct tally names = { .count = 0 };
-	size_t count = 0;
-	long submitted = median(held, o->rounds, NULL);
+	long operations = median(held, o->rounds, NULL);
+	int count = 0;
 
-	for (size_t i = 0; i < o->rounds; i++) {
-		for (size_t j = 0; j < held[i].count; j++)
-			row_of(&names, held[i].rows[j].name);
-		for (size_t j = 0; j < alone[i].count; j++)
-			row_of(&names, alone[i].rows[j].name);
-	}
-	for (size_t i = 0; i < names.count && count < max; i++) {
+	add_names(&names, held, o->rounds);
+	add_names(&names, alone, o->rounds);
+	for (size_t i = 0; i < names.count; i++) {
 		const char *name = names.rows[i].name;
 		long more = median(held, o->rounds, name) - median(alone, o->rounds, name);
 
-		if (more == 0 && strcmp(name, "io_uring_enter") != 0)
-			continue;
-		snprintf(prices[count].name, sizeof(prices[count].name), "%s", name);
-		prices[count++].per_request = (double)more / (double)o->k;
+		if (more != 0 || strcmp(name, "io_uring_enter") == 0)
+			add_price(prices, &count, max, name, (double)more / (double)o->k);
 	}
-	qsort(prices, count, sizeof(prices[0]), by_name);
+	qsort(prices, (size_t)count, sizeof(prices[0]), by_name);
 	/* Under SQPOLL the kernel's thread takes submissions up unseen: then there is no figure. */
-	if (submitted > 0 && count < max) {
-		submitted -= median(alone, o->rounds, NULL);
-		snprintf(prices[count].name, sizeof(prices[count].name), "%s", PRICE_OPERATIONS);
-		prices[count++].per_request = (double)submitted / (double)o->k;
-	}
-	return (int)count;
+	if (operations > 0)
+		add_price(prices, &count, max, PRICE_OPERATIONS,
+			  (double)(operations - median(alone, o->rounds, NULL)) / (double)o->k);
+	return count;
 }
 
 double price_total(const struct price *prices, int count)
@@ -274,7 +301,10 @@ static int count_price(struct server *s, const struct count_options *o, struct p
 	close_all(&c);
 	free(alone);
 	free(held);
-	return count;
+	if (count < 0 || price_total(prices, count) >= 0)
+		return count;
+	*why = text("no exact count at k = %zu: the hold alone took more calls than the hold and the batch", o->k);
+	return -1;
 }
 
 int server_price(struct server *s, const struct count_options *options, struct price *prices, size_t max,
