@@ -31,6 +31,7 @@ def commands():
         "costs": ("costs", "costs"),
         "budget": ("costs", "budget"),
         "trace": ("costs", "trace"),
+        "refresh": ("refresh", "refresh"),
         "unknown": ("checks", "unknown"),
     }
 

@@ -10,6 +10,7 @@ CHECKS = {
     "starters": ("check_starters", "check"),
     "links": ("check_links", "check"),
     "style": ("check_style", "check"),
+    "figures": ("refresh", "check"),
     "chapters": ("check_variants", "chapters"),
     "matrix": ("check_variants", "matrix"),
     "mutants": ("check_variants", "mutants"),

@@ -3,83 +3,92 @@ from pathlib import Path
 
 import build
 from common import DONE, FAILED, SKIPPED, LabError, paint, tree
-from counter import BATCHES, BOUND_S, count, read_costs
+from counter import BATCHES, BOUND_S, Costs, count, read_costs
 from manifest import find, load, load_all
 from process import progress, run
 
 TSV = Path("build/results/costs.tsv")
 TRACE_BATCH = 4
-REPEATS = 1
 
 
 def finished(chapters):
-    """The chapters that have a server, and are solved."""
-    return [c for c in chapters if Path("solutions", c.name, "server.c").exists()]
+    """The chapters whose finished server can be counted."""
+    return [c for c in chapters if c.budget and Path("solutions", c.name, "server.c").exists()]
 
 
 def cell(value):
-    return f"{value + 1e-9:7.2f}" if value is not None else "      –"
+    return f"{value + 1e-9:7.2f}" if value is not None else "      –"  # 2.125 is 2.13, as C prints it
 
 
-def print_chapter(chapter, costs):
+def heading():
+    heads = "".join(f"{'k=' + str(k):>7}" for k in BATCHES)
+    return f"crossings per request, counted with strace in batches of k requests\n\n    {'':<20}{heads}    minimum"
+
+
+def chapter_lines(chapter, costs):
     """The model's total beside its minimum, then the calls it is made of."""
-    total = chapter.budget.get("total", "")
     if not costs.rows:
-        print(f"  {chapter.number} {chapter.model:<20} {costs.skipped or costs.failed}")
-        return
+        return [f"  {chapter.number} {chapter.model:<20} {costs.skipped or costs.failed}"]
     mark = paint("green", "✓") if costs.within(chapter) else paint("red", "✗")
     cells = "".join(cell(costs.rows["total"].get(k)) for k in BATCHES)
-    print(f"  {chapter.number} {paint('bold', f'{chapter.model:<20}')}{cells}    {total:<10} {mark}")
+    total = f"{chapter.budget.get('total', ''):<10}"
+    lines = [f"  {chapter.number} {paint('bold', f'{chapter.model:<20}')}{cells}    {total} {mark}"]
     for call, row in costs.rows.items():
         if call == "total":
             continue
-        aside = " (what those carried: no crossings)" if call == "operations" else ""
+        aside = "what the crossings carried" if call == "operations" else chapter.budget.get(call, "none")
         over = paint("red", " ✗") if costs.over(chapter, call) else ""
-        line = f"      {call:<18}{''.join(cell(row.get(k)) for k in BATCHES)}    {chapter.budget.get(call, '')}{over}{aside}"
-        print(paint("dim", line.rstrip()) if not over else line.rstrip())
+        lines.append(f"      {call:<18}{''.join(cell(row.get(k)) for k in BATCHES)}    {aside}{over}")
+    return lines
 
 
-def batched(measured):
-    return [(c, costs) for c, costs in measured if "1/k" in c.budget.get("total", "")]
+def meaning(measured):
+    """What the reader sees, in sentences made from the figures of {model: rows}."""
+    first, last = BATCHES[0], BATCHES[-1]
+    loops = [rows["total"] for rows in measured.values() if "read" in rows and rows["total"][last] < rows["total"][first]]
+    rings = [rows["total"] for rows in measured.values() if "io_uring_enter" in rows]
+    text = ""
+    if loops:
+        text += (
+            f"\nOne wait that returns k ready connections is shared by k requests: an event loop goes from"
+            f"\n{max(t[first] for t in loops):.2f} crossings a request at k = {first} to {min(t[last] for t in loops):.2f}"
+            f" at k = {last}. What stays is a read and a write for each."
+        )
+    if rings:
+        text += (
+            f"\nA ring carries those in the crossing of the wait as well: {max(t[first] for t in rings):.2f} at k = {first},"
+            f" {min(t[last] for t in rings):.2f} at k = {last}."
+        )
+    return text
 
 
-def say_what_it_means(measured):
-    """Two sentences, from the figures."""
-    last = BATCHES[-1]
-    loops = batched(measured)
-    if not loops:
-        return
-    most = max(costs.rows["total"][BATCHES[0]] for _, costs in loops)
-    least = min(costs.rows["total"][last] for _, costs in loops)
-    print(
-        f"\nReading a request and writing its reply cross the boundary whatever the model; what differs is the wait.\n"
-        f"One wait that returns k ready connections is shared by k requests: from {most:.2f} crossings at k = 1\n"
-        f"to {least:.2f} at k = {last}. The busier such a server is, the less each request costs."
-    )
+def table():
+    """What `make costs` prints, from its result file; no colour."""
+    chapters = [(c, Costs(read_costs(TSV, c.number))) for c in finished(load_all())]
+    measured = {c.model: costs.rows for c, costs in chapters if costs.rows}
+    lines = [line for c, costs in chapters if costs.rows for line in chapter_lines(c, costs)]
+    return "\n".join([heading(), *lines, meaning(measured)])
 
 
 def costs():
     """Counts all, one after the other, so that nothing disturbs what is counted."""
-    chapters = finished(load_all())
+    chapters, measured, failed = finished(load_all()), {}, False
     with progress("building"):
         build.instruments(["build/tools/syscount", *(build.server("plain", "solutions", c) for c in chapters)])
     TSV.parent.mkdir(parents=True, exist_ok=True)
     TSV.unlink(missing_ok=True)
-    print("crossings per request, counted with strace in batches of k requests\n")
-    heads = "".join(f"{'k=' + str(k):>7}" for k in BATCHES)
-    print(f"    {'':<20}{heads}    minimum")
-    measured, failed = [], False
+    print(heading())
     for chapter in chapters:
         with progress(f"{chapter.model} under the counter"):
             counted = count(chapter, build.server("plain", "solutions", chapter), TSV, append=TSV.exists())
         counted.rows = read_costs(TSV, chapter.number) if TSV.exists() else {}
-        print_chapter(chapter, counted)
+        print("\n".join(chapter_lines(chapter, counted)), flush=True)
         failed |= bool(counted.failed) or (bool(counted.rows) and not counted.within(chapter))
         if counted.rows:
-            measured.append((chapter, counted))
-    say_what_it_means(measured)
+            measured[chapter.model] = counted.rows
     if not measured and not failed:
         return SKIPPED
+    print(meaning(measured))
     print(f"\nwritten: {TSV}   next: make trace4 shows one such batch, call by call; make chapter4 is the lesson")
     return FAILED if failed else DONE
 
@@ -106,14 +115,26 @@ def budget(name):
     return FAILED if done.timed_out else done.code
 
 
+def trace_words(chapter, server):
+    title = f"chapter {chapter.number} · {chapter.model} · one batch of {TRACE_BATCH} requests"
+    hold = ["--hold", "none"] if chapter.hold == "none" else []
+    return ["build/tools/trace", "--batch", TRACE_BATCH, *hold, "--title", title, "--", server]
+
+
+def traced(chapter):
+    """The annotated trace of a finished server, as text."""
+    done = run(trace_words(chapter, build.server("plain", "solutions", chapter)), bound=BOUND_S)
+    if done.code != DONE:
+        raise LabError(f"chapter {chapter.number} could not be traced: {done.output.strip()}", done.code)
+    return done.output.rstrip()
+
+
 def trace(number):
     """One held batch of a server, call by call."""
     chapter = find(number)
     with progress("building"):
         build.instruments(["build/tools/trace"])
         server = server_binary(chapter)
-    hold = ["--hold", "none"] if chapter.hold == "none" else []
-    title = f"chapter {chapter.number} · {chapter.model} · one batch of {TRACE_BATCH} requests"
-    done = run(["build/tools/trace", "--batch", TRACE_BATCH, *hold, "--title", title, "--", server], bound=BOUND_S)
+    done = run(trace_words(chapter, server), bound=BOUND_S)
     print(done.output.rstrip())
     return FAILED if done.timed_out else done.code

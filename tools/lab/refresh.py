@@ -1,0 +1,84 @@
+"""The figures in the lessons: put there from result files by `make refresh`, compared with them by the check `figures`."""
+import re
+from pathlib import Path
+
+import build
+from checks import Finding, failed
+from common import LabError, read_text, write_text
+from costs import TSV, finished, table, traced
+from counter import BATCHES, read_costs
+from manifest import load_all
+
+BLOCK = re.compile(r"(<!-- (costs|summary|trace)(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
+SENTENCE = re.compile(r"^\d+ requests took .*", re.M)
+
+
+def pages():
+    """(path, chapter or None) of every text that may carry figures."""
+    chapters = load_all()
+    top = [(Path(name), None) for name in ("README.md", "LESSONS.md") if Path(name).exists()]
+    return top + [(c.readme, c) for c in chapters]
+
+
+def number(value):
+    return f"{value + 1e-9:.2f}"
+
+
+def chapter_costs(chapter):
+    """A chapter's table, for its own README."""
+    rows = read_costs(TSV, chapter.number)
+    if not rows:
+        raise LabError(f"{TSV} has no rows of chapter {chapter.number}: make costs")
+    lines = ["| crossings per request | " + " | ".join(f"k = {k}" for k in BATCHES) + " |", "|---|" + "---|" * len(BATCHES)]
+    for call, row in rows.items():
+        mark = "**" if call == "total" else ""
+        name = call if call in ("total", "operations") else f"`{call}`"
+        lines.append(f"| {mark}{name}{mark} | " + " | ".join(f"{mark}{number(row[k])}{mark}" for k in BATCHES) + " |")
+    return "\n".join(lines)
+
+
+def summary():
+    """All models in one table, for LESSONS.md."""
+    lines = ["| chapter | model | minimum | " + " | ".join(f"k = {k}" for k in BATCHES) + " |", "|---|---|---|" + "---|" * len(BATCHES)]
+    for c in finished(load_all()):
+        rows = read_costs(TSV, c.number)
+        if rows:
+            cells = " | ".join(number(rows["total"][k]) for k in BATCHES)
+            lines.append(f"| [{c.number}](chapters/{c.name}/README.md) | {c.model} | {c.budget.get('total', '')} | {cells} |")
+    return "\n".join(lines)
+
+
+def content(kind, which, chapter):
+    """What stands between a pair of marks."""
+    if kind == "trace":
+        wanted = chapter or next(c for c in load_all() if str(c.number) == which)
+        return f"```\n{traced(wanted)}\n```\n"
+    if kind == "summary":
+        return summary() + "\n"
+    return chapter_costs(chapter) + "\n" if chapter else f"```\n{table()}\n```\n"
+
+
+def refresh():
+    """Writes every block anew from results of this machine."""
+    build.instruments(["build/tools/trace", *(build.server("plain", "solutions", c) for c in finished(load_all()))])
+    for path, chapter in pages():
+        old = read_text(path)
+        new = BLOCK.sub(lambda m: m[1] + content(m[2], m[3], chapter) + m[5], old)
+        if new != old:
+            write_text(path, new)
+            print(f"refreshed: {path}")
+
+
+def check():
+    """A finding for each block: are its counts those of this machine? Times, addresses and descriptors are not compared."""
+    if not TSV.exists():
+        yield Finding("figures", "skipped", f"no {TSV}: make costs")
+        return
+    for path, chapter in pages():
+        text = read_text(path)
+        for found in BLOCK.finditer(text):
+            item = f"{path}:{text.count(chr(10), 0, found.start()) + 1} {found[2]}"
+            fresh, old = content(found[2], found[3], chapter), found[4]
+            if found[2] == "trace":
+                fresh, old = SENTENCE.findall(fresh), SENTENCE.findall(old)
+            yield Finding(item) if fresh == old else failed(item, f"other figures than {TSV}: make refresh")
