@@ -103,6 +103,10 @@ costs: $(SERVERS:%=build/plain/solutions/%/server) build/tools/syscount ## cross
 $(NUMBERS:%=trace%): trace%: build/tools/trace ## the strace of one held batch of chapter N, annotated
 	@$(LAB) trace $*
 
+.PHONY: refresh
+refresh: ## for maintainers: puts the figures of this machine's results into the texts
+	@$(LAB) refresh
+
 .PHONY: fuzz
 FUZZ_SECONDS ?= 30
 fuzz: build/tests/fuzz ## random bytes against the parser, for FUZZ_SECONDS (30)
