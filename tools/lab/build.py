@@ -6,13 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import LabError
+from common import ROOT, LabError
 from process import progress, run
 
 BOUND_S = 120  # a build that takes longer is ended
 ERROR = re.compile(r"^(\S.*?):(\d+):(?:\d+:)? (?:fatal )?error: (.*)")
 UNDEFINED = re.compile(r"^(\S.*?):(\d+): undefined reference to .*")
 WARNING = re.compile(r"^(\S.*?):(\d+):\d+: warning: (.*)")
+EXCERPT = re.compile(r" *\d* \|")  # a line of source below a message, or of marks below that
+NUMBERED = re.compile(r" *\d+ \|")
 
 
 @dataclass
@@ -71,14 +73,17 @@ def servers(chapter, tree, variants=("asan", "plain")):
 
 
 def first(pattern, output):
-    """The place ("file:line") of the first message of this kind, and its text with the lines that belong to it."""
-    lines = output.split("\n")
+    """The place ("file:line") of the first message of this kind, and its text with the line it points to."""
+    lines = output.replace(f"{ROOT}/", "").replace("/usr/bin/ld: ", "").split("\n")
     for index, line in enumerate(lines):
         found = pattern.match(line)
         if found:
-            source = Path(found[1].removeprefix("/usr/bin/ld: "))
-            more = [m for m in lines[index + 1 : index + 6] if m.startswith(" ")]
-            return f"{source}:{found[2]}", "\n".join([line, *more[:3]])
+            shown = [line]
+            for more in lines[index + 1 : index + 4]:
+                if not EXCERPT.match(more) or (len(shown) > 1 and NUMBERED.match(more)):
+                    break
+                shown.append(more)
+            return f"{found[1]}:{found[2]}", "\n".join(shown)
     return "", ""
 
 

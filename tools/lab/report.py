@@ -81,6 +81,8 @@ def prediction(verdict, predictions):
 
 def exercises(chapter, verdicts, predictions, place_of):
     """The list of exercises; `place_of(exercise)` names a line in the student's file."""
+    if not_started(verdicts):
+        return no_server(chapter, verdicts, not_started(verdicts))
     lines, told = [], None
     for verdict in verdicts:
         lines.append(row(verdict))
@@ -93,6 +95,26 @@ def exercises(chapter, verdicts, predictions, place_of):
         told = told or (verdict.exercise.id, outcome.text)
         lines += ways_on(chapter, verdict, place_of(verdict.exercise)) if not same else []
     return lines
+
+
+def not_started(verdicts):
+    """The sentence of a server that comes to nothing before any test can take a step; None where one can."""
+    outcomes = [o for v in verdicts for o in v.outcomes]
+    if outcomes and all(o.state == "fail" and not o.steps for o in outcomes):
+        return outcomes[0].text
+    return None
+
+
+def no_server(chapter, verdicts, text):
+    """One explanation for all exercises, since none of them is to blame."""
+    return [row(verdict) for verdict in verdicts] + [
+        "",
+        f"  {paint('red', '✗')} No test could begin:",
+        paint("red", wrapped(sentence(text), 6)),
+        "      The starter does start, so the reason is in what you have changed:",
+        f"      git diff {' '.join(map(str, chapter.sources('chapters')))}",
+        f"      see     make run{chapter.number}",
+    ]
 
 
 def cell(cost):
