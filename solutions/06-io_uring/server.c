@@ -31,8 +31,8 @@ static struct io_uring_buf_ring *buffer_ring; /* the buffers that the kernel may
 static char buffers[BUFFERS][BUFFER_SIZE];
 static int listen_fd;
 static bool accept_paused;
-static struct conn *replying; /* has replies: they are sent at the end of the turn */
-static struct conn *trusted;  /* the kernel took its replies whole, if no completion says otherwise */
+static struct conn *served;  /* had a turn: what it is owed is sent when all have had theirs */
+static struct conn *trusted; /* the kernel took its replies whole, if no completion says otherwise */
 
 /* Gives a buffer to the kernel. */
 static void give_buffer(uint32_t id)
@@ -133,11 +133,9 @@ static void serve(struct conn *c, enum verdict verdict)
 	for (;; verdict = conn_next(c)) {
 		switch (verdict) {
 		case CONN_WRITE:
-			enlist(&replying, c);
-			/* fall through */
 		case CONN_READ:
 		case CONN_WAIT:
-			watch(c);
+			enlist(&served, c);
 			return;
 		case CONN_WORK:
 		case CONN_SPIN:
@@ -183,10 +181,10 @@ static void on_received(struct conn *c, int result, uint32_t flags)
 	if (c->fd >= 0) {
 		if (result >= 0)
 			serve(c, conn_feed(c, buffers[id], (size_t)result));
-		else if (result == -ENOBUFS || result == -ECANCELED || result == -EINTR)
-			watch(c);
-		else
+		else if (result != -ENOBUFS && result != -ECANCELED && result != -EINTR)
 			conn_close(c);
+		else if (!c->queued) /* who got bytes in this turn must not be first at the buffers again */
+			watch(c);
 	}
 	if (flags & IORING_CQE_F_BUFFER)
 		give_buffer(id);
@@ -241,24 +239,26 @@ static bool confirm(void)
 		if (c->quiet) {
 			c->quiet = false;
 			conn_sent(c, conn_unsent(c));
-			if (c->fd >= 0)
-				serve(c, conn_next(c));
 		}
+		if (c->fd >= 0)
+			serve(c, conn_next(c));
 		release(c);
 	}
 	return true;
 }
 
 /* One send for all that a connection is owed. It may be quiet where the next step is the peer's. */
-static void send_replies(void)
+static void end_turns(void)
 {
-	struct conn *c = replying, *next;
+	struct conn *c = served, *next;
 
-	for (replying = NULL; c; c = next) {
+	for (served = NULL; c; c = next) {
 		next = c->link;
 		c->queued = false;
-		if (c->fd >= 0)
+		if (c->fd >= 0 && conn_unsent(c) > 0 && !c->lent)
 			start_send(c, conn_wants_read(c));
+		if (c->fd >= 0)
+			watch(c);
 		release(c);
 	}
 }
@@ -301,7 +301,7 @@ static void event_loop(void)
 		for (unsigned i = 0; i < n; i++)
 			on_event(cqes[i], false);
 		io_uring_cq_advance(&ring, n);
-		send_replies();
+		end_turns();
 		conn_reap();
 		if (stopping && accept_paused)
 			drain();
