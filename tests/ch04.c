@@ -14,8 +14,8 @@
 #include "support.h"
 
 enum {
-	HOLD_US = 50000,	/* long enough to send what the loop is to find when it returns */
-	LONG_HOLD_US = 200000,	/* long enough to connect a burst */
+	HOLD_US = 50000,       /* long enough to send what the loop is to find when it returns */
+	LONG_HOLD_US = 200000, /* long enough to connect a burst */
 };
 
 BLACK_BOX_SUITE(ch04);
@@ -118,7 +118,8 @@ Test(ch04, ex1_closing_is_enough)
 	expect("A is answered");
 	client_ping(a);
 	size_t files = files_at_rest(s);
-	expect("%d clients, one after the other, send QUIT, get +OK and then the end: close(2) ends a connection and its registration", CLIENTS);
+	expect("%d clients, one after the other, send QUIT, get +OK and then the end: close(2) ends a connection and its registration",
+	       CLIENTS);
 	for (int i = 0; i < CLIENTS; i++) {
 		struct client *c = client_open(s, NULL);
 		client_send(c, "QUIT\r\n");
@@ -165,11 +166,13 @@ Test(ch04_counts, ex1_registers_once)
 	}
 	expect("the server has added the listener once, and each client once");
 	struct calls all = calls_between(s, 0, server_quiet(s));
-	size_t adds = count_of(all, "epoll_ctl", "EPOLL_CTL_ADD"), removals = count_of(all, "epoll_ctl", "EPOLL_CTL_DEL");
+	size_t adds = count_of(all, "epoll_ctl", "EPOLL_CTL_ADD"),
+	       removals = count_of(all, "epoll_ctl", "EPOLL_CTL_DEL");
 	journal_note("measured", "%zu", adds + removals);
 	if (adds != CLIENTS + 1)
-		probe_fail("expected %d calls with EPOLL_CTL_ADD, but there were %zu: a descriptor stays on the interest list until it is closed, so add it once, when it is accepted",
-			   CLIENTS + 1, adds);
+		probe_fail(
+			"expected %d calls with EPOLL_CTL_ADD, but there were %zu: a descriptor stays on the interest list until it is closed, so add it once, when it is accepted",
+			CLIENTS + 1, adds);
 	done(s);
 }
 
@@ -191,8 +194,9 @@ Test(ch04_counts, ex1_one_wait_for_all_that_are_ready)
 		if (is_call(&c.all[i], "epoll_wait", NULL) && c.all[i].result > most)
 			most = c.all[i].result;
 	if (most < CLIENTS)
-		probe_fail("expected one epoll_wait to return %d events, but the most that one returned was %ld: let the kernel fill the whole array events[], and handle all that it returned",
-			   CLIENTS, most);
+		probe_fail(
+			"expected one epoll_wait to return %d events, but the most that one returned was %ld: let the kernel fill the whole array events[], and handle all that it returned",
+			CLIENTS, most);
 	done(s);
 }
 
@@ -243,8 +247,9 @@ Test(ch04, ex2_newcomer_on_the_same_descriptor)
 	client_expect(a, ":1\r\n");
 	const char *line = client_read_line(d);
 	if (line[0] != ':' || strtoull(line + 1, NULL, 10) <= victim)
-		probe_fail("D expected a CLIENT ID of its own, above %llu, but got \"%s\": the server took it for B, whose descriptor it has",
-			   victim, line);
+		probe_fail(
+			"D expected a CLIENT ID of its own, above %llu, but got \"%s\": the server took it for B, whose descriptor it has",
+			victim, line);
 	expect("A and D are served as before");
 	client_ping(a);
 	client_ping(d);
@@ -281,8 +286,9 @@ Test(ch04_counts, ex2_reads_only_the_living)
 	size_t reads = count_of(c, "read", NULL) - 1;
 	journal_note("measured", "%zu", reads);
 	if (reads != 1)
-		probe_fail("expected one read, A's, but there were %zu: a connection that is closed must be known as such until the batch is over",
-			   reads);
+		probe_fail(
+			"expected one read, A's, but there were %zu: a connection that is closed must be known as such until the batch is over",
+			reads);
 	client_ping(a);
 	done(s);
 }
@@ -303,19 +309,21 @@ static void come_and_go(struct server *s, int rounds)
 
 Test(ch04_counts, ex2_memory_comes_back)
 {
-	enum { ROUNDS = 500, BOUND = 256 * 1024 };	/* 5,000 connections that are never freed take three times as much */
+	enum { ROUNDS = 500, BOUND = 256 * 1024 }; /* 5,000 connections that are never freed take three times as much */
 
 	needs("memory");
 	struct server *s = server_start_default();
 	given("some clients have come and gone, so that the server has all the memory it needs");
 	come_and_go(s, 20);
 	uint64_t before = server_rss(s);
-	expect("after %d more the server has not grown: what a batch closes is freed when the batch is over", 10 * ROUNDS);
+	expect("after %d more the server has not grown: what a batch closes is freed when the batch is over",
+	       10 * ROUNDS);
 	come_and_go(s, ROUNDS);
 	uint64_t after = server_rss(s);
 	if (after > before + BOUND)
-		probe_fail("expected the server to grow by less than %d KiB, but it grew by %llu KiB: closed connections are never freed",
-			   BOUND / 1024, (unsigned long long)(after - before) / 1024);
+		probe_fail(
+			"expected the server to grow by less than %d KiB, but it grew by %llu KiB: closed connections are never freed",
+			BOUND / 1024, (unsigned long long)(after - before) / 1024);
 	done(s);
 }
 
@@ -336,8 +344,8 @@ Test(ch04_counts, ex3_no_call_for_a_reply_that_fits)
 	struct calls c = calls_between(s, r.start, r.end);
 	size_t asked = count_of(c, "epoll_ctl", NULL);
 	if (asked > 0)
-		probe_fail("expected no epoll_ctl, but %d replies cost %zu of them, the first of which was %s", CLIENTS, asked,
-			   first_of(c, "epoll_ctl", NULL));
+		probe_fail("expected no epoll_ctl, but %d replies cost %zu of them, the first of which was %s", CLIENTS,
+			   asked, first_of(c, "epoll_ctl", NULL));
 	done(s);
 }
 
@@ -359,7 +367,8 @@ Test(ch04_counts, ex3_two_calls_for_a_reply_that_is_stuck)
 	size_t asked = count_of(c, "epoll_ctl", NULL), writes = count_of(c, "write", NULL);
 	journal_note("measured", "%zu", asked);
 	if (asked != 2)
-		probe_fail("expected 2 calls of epoll_ctl for a reply that left in %zu writes, but there were %zu", writes, asked);
+		probe_fail("expected 2 calls of epoll_ctl for a reply that left in %zu writes, but there were %zu",
+			   writes, asked);
 	done(s);
 }
 
@@ -427,11 +436,12 @@ Test(ch04_counts, ex4_few_waits_for_a_burst)
 	burst(s, holder);
 	expect("they are accepted in a few wake-ups, %d at the most", WAITS_MAX);
 	struct calls c = calls_between(s, from, server_quiet(s));
-	size_t waits = count_of(c, "epoll_wait", NULL) - 1;	/* one was the holder's */
+	size_t waits = count_of(c, "epoll_wait", NULL) - 1; /* one was the holder's */
 	journal_note("measured", "%zu", waits);
 	if (waits > WAITS_MAX)
-		probe_fail("expected %d epoll_wait at the most, but %d connections took %zu: after one accept4 another may succeed at once",
-			   WAITS_MAX, BURST, waits);
+		probe_fail(
+			"expected %d epoll_wait at the most, but %d connections took %zu: after one accept4 another may succeed at once",
+			WAITS_MAX, BURST, waits);
 	expect("each costs one accept4 and one epoll_ctl, and nothing else");
 	for (size_t i = 0; i < c.count; i++)
 		if (!is_call(&c.all[i], "epoll_wait", NULL) && !is_call(&c.all[i], "accept4", NULL) &&
@@ -458,8 +468,9 @@ Test(ch04_counts, ex4_the_others_have_a_turn)
 	for (size_t i = 0; i < c.count && !is_call(&c.all[i], "read", "ECHO"); i++)
 		accepts += is_call(&c.all[i], "accept4", NULL);
 	if (accepts > BURST / 2)
-		probe_fail("expected a bound on the accepts in a row, but A's request waited for %zu of them: whoever connects in a loop keeps all others waiting",
-			   accepts);
+		probe_fail(
+			"expected a bound on the accepts in a row, but A's request waited for %zu of them: whoever connects in a loop keeps all others waiting",
+			accepts);
 	done(s);
 }
 
