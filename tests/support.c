@@ -356,7 +356,7 @@ void expect_calls_at_most(struct server *s, size_t most)
 void server_tell(struct server *s, int signal)
 {
 	if (kill(server_pid(s), signal) < 0)
-		probe_fail("signal %d could not be sent, since %s", signal, server_state(s));
+		probe_fail("when SIG%s was sent the server was gone already: %s", sigabbrev_np(signal), server_state(s));
 }
 
 void server_expect_exit(struct server *s)
