@@ -108,11 +108,11 @@ static void add_strace(struct words *w, const struct server *s, const char *extr
 }
 
 /* Adds the server's own words; fills in or appends the port. Returns it, or 0 where the server chooses. */
-static int add_command(struct words *w, char *const *argv)
+static int add_command(struct words *w, const struct server_options *o)
 {
 	int port = 0;
 
-	for (; *argv; argv++) {
+	for (char *const *argv = o->argv; *argv; argv++) {
 		const char *hole = strstr(*argv, PORT_HOLE);
 
 		if (hole && port == 0)
@@ -122,7 +122,7 @@ static int add_command(struct words *w, char *const *argv)
 		else
 			add_word(w, *argv);
 	}
-	if (port == 0) {
+	if (port == 0 && !o->no_port) {
 		add_word(w, "--port");
 		add_word(w, "0");
 	}
@@ -195,7 +195,7 @@ void launch(struct server *s, const struct server_options *o)
 		require_ptrace();
 		add_strace(&w, s, o->strace);
 	}
-	s->port = add_command(&w, o->argv);
+	s->port = add_command(&w, o);
 	spawn(s, o, w.list);
 	for (size_t i = 0; i < w.count; i++)
 		free(w.list[i]);

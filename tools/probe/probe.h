@@ -68,6 +68,7 @@ struct server_options {
 				   every call, with its start and its length in ns, threads and children too */
 	int nofile;		/* RLIMIT_NOFILE, soft and hard; 0: as it is */
 	const char *const *env; /* "NAME=value" to add, NULL-terminated; NULL: none */
+	bool no_port;		/* it listens nowhere: no --port is added (see program_run) */
 };
 
 struct server; /* one server; it dies with us (PR_SET_PDEATHSIG). Never freed: its log and state outlive it */
@@ -131,6 +132,25 @@ void server_kill(struct server *s);
 
 /* Ends every server that still runs; registered with atexit and called before probe_on_fail. */
 void servers_kill(void);
+
+/* ---- a program that is no server: it runs to its end ---- */
+
+struct program_run {
+	const char *command; /* "boundary switch 1000" */
+	int status;	     /* as waitpid gives it */
+	const char *out, *err;
+	const char *state;		  /* a clause: "boundary switch 1000 exited with status 1, saying …" */
+	uint64_t context_switches;	  /* voluntary and not: its own, and those of children that it has waited for */
+	const struct crossing *crossings; /* traced: all calls in order of return, its children's too */
+	size_t count;
+};
+
+/*
+ * Runs a command to its end, 10 s at the most (times PROBE_PATIENCE), and
+ * waits for what it leaves running. `strace` as in server_options. Fails where
+ * it can't be run or does not end; skips where it can't be traced.
+ */
+struct program_run program_run(char *const *argv, const char *strace);
 
 /* ---- a client: one connection of ours ---- */
 

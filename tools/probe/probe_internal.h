@@ -62,6 +62,7 @@ struct server {
 };
 
 extern struct server *servers;
+struct server *server_new(const struct server_options *options); /* started, not awaited */
 void drain_outputs(void);
 const char *last_line(const struct output *o);
 

@@ -84,7 +84,7 @@ static void make_directory(struct server *s)
 		probe_fail("no temporary directory %s: %s", s->dir, strerror(errno));
 }
 
-static struct server *server_new(const struct server_options *options)
+struct server *server_new(const struct server_options *options)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
