@@ -41,7 +41,7 @@ class Attempt:
     def test(self, directory, only=None, extra=None):
         expected = suite.tests_of(self.chapter) if only is None else only
         with progress(f"{len(expected)} tests"):
-            self.outcomes = suite.run_tests(self.chapter, self.servers, directory, only, extra)
+            self.outcomes = suite.run_in_order(self.chapter, self.servers, directory, only, extra)
         self.verdicts = suite.judge(self.chapter, self.outcomes)
         return self.verdicts
 
