@@ -298,12 +298,25 @@ static struct round run_round(struct server *s, const struct hold *hold)
 		struct round r =
 			server_round(s, holder, hold, hold_us, clients, opt.batch, opt.request, opt.reply_size);
 
-		if (r.exact)
-			return r;
+		if (!r.exact)
+			continue;
+		/* One more request ends the wait that the batch has left the server in: see last_entry(). */
+		server_round(s, NULL, NULL, 0, clients, 1, opt.request, opt.reply_size);
+		return r;
 	}
 	probe_fail(
 		"no exact batch: calls went on while the server was held; the machine is too busy, or the server serves "
 		"others meanwhile (then try --hold none)");
+}
+
+/* The wait that a ring's server enters last, and submits with: it returns only with the next request. */
+static const struct crossing *last_entry(const struct crossing *calls, size_t all, const struct round *r)
+{
+	for (size_t i = 0; i < all; i++) {
+		if (strcmp(calls[i].name, "io_uring_enter") == 0 && calls[i].start < r->end && calls[i].end >= r->end)
+			return &calls[i];
+	}
+	return NULL;
 }
 
 /* ---- printing ---- */
@@ -359,10 +372,10 @@ static void print_lines(const struct line *lines, size_t count)
 }
 
 /* "4 requests took 9 crossings: 1 wait, 4 reads, 4 writes; the hold's own 2 are left out." */
-static void print_sentence(const struct line *lines, size_t count)
+static void print_sentence(const struct line *lines, size_t count, const struct crossing *last)
 {
 	size_t of_phase[PHASES] = { 0 }, own = 0, used = 0;
-	long operations = 0;
+	long operations = last && last->result > 0 ? last->result : 0;
 
 	for (size_t i = 0; i < count; i++) {
 		own += lines[i].hold;
@@ -379,10 +392,25 @@ static void print_sentence(const struct line *lines, size_t count)
 		       of_phase[p] == 1 ? phases[p].one : phases[p].many);
 	}
 	if (operations > 0)
-		printf(", which submitted %ld operation%s", operations, operations == 1 ? "" : "s");
+		printf("; %ld operation%s submitted", operations, operations == 1 ? " was" : "s were");
 	if (own > 0)
 		printf("; the hold's own %zu %s left out", own, own == 1 ? "is" : "are");
 	printf(".\n");
+}
+
+static void print_trace(const struct line *lines, size_t count, const struct crossing *last)
+{
+	if (opt.title)
+		printf("%s\n\n", opt.title);
+	print_lines(lines, count);
+	if (last) {
+		printf("       %-14s%-8s", "(next)", "");
+		print_call(last->raw);
+	}
+	putchar('\n');
+	print_sentence(lines, count, last);
+	if (last)
+		printf("The last entry submits what this batch asked for; it returns with the next request, and counts there.\n");
 }
 
 static void write_tsv(const struct line *lines, size_t count)
@@ -421,7 +449,7 @@ int main(int argc, char **argv)
 	struct line *lines;
 	struct server *s;
 	struct round r;
-	size_t count;
+	size_t all, count;
 
 	options.argv =
 		tool_options(argc, argv, "Prints the system calls of one batch of requests, annotated.\n", table);
@@ -431,16 +459,12 @@ int main(int argc, char **argv)
 	probe_handle_signals();
 	s = server_start(&options);
 	r = run_round(s, hold);
-	calls = server_crossings(s, r.start, r.end, &count);
-	lines = calloc(count + 1, sizeof(*lines));
-	for (size_t i = 0; i < count; i++)
-		lines[i] = line_from(&calls[i]);
+	calls = server_crossings(s, r.start, UINT64_MAX, &all);
+	lines = calloc(all + 1, sizeof(*lines));
+	for (count = 0; count < all && calls[count].end < r.end; count++)
+		lines[count] = line_from(&calls[count]);
 	mark_hold(lines, count, hold);
-	if (opt.title)
-		printf("%s\n\n", opt.title);
-	print_lines(lines, count);
-	putchar('\n');
-	print_sentence(lines, count);
+	print_trace(lines, count, last_entry(calls, all, &r));
 	if (opt.tsv)
 		write_tsv(lines, count);
 	return TOOL_DONE;

@@ -59,6 +59,7 @@ struct server {
 	struct output out, err;
 	struct strace_log *log; /* NULL: not traced */
 	char dir[256];		/* what it leaves: log, sanitizers' reports */
+	int dir_fd;		/* holds a lock on it */
 };
 
 extern struct server *servers;
@@ -71,6 +72,12 @@ void require_ptrace(void);
 
 /* launch.c: executes it, under strace if so wished; sets pid, pipes, and the port where we choose it. */
 void launch(struct server *s, const struct server_options *options);
+
+/* ---- scratch.c ---- */
+
+void scratch_make(struct server *s);   /* s->dir */
+void scratch_remove(struct server *s); /* with all that is in it */
+void scratch_clear(void);	       /* what killed probes have left behind */
 
 /* ---- proc.c ---- */
 

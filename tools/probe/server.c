@@ -3,7 +3,6 @@
  * sure to have ended, whatever happens to us.
  */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -73,29 +72,28 @@ const char *last_line(const struct output *o)
 
 /* ---- start ---- */
 
-static void make_directory(struct server *s)
+/* Once a process: a fork of ours owns what it starts itself, and nothing else. */
+static void own_servers(void)
 {
-	const char *parent = getenv("PROBE_DIR");
-
-	if (!parent)
-		parent = getenv("TMPDIR");
-	snprintf(s->dir, sizeof(s->dir), "%s/probe.XXXXXX", parent ? parent : "/tmp");
-	if (!mkdtemp(s->dir))
-		probe_fail("no temporary directory %s: %s", s->dir, strerror(errno));
+	if (owner == getpid())
+		return;
+	if (!owner) {
+		atexit(servers_kill);
+		scratch_clear();
+	}
+	owner = getpid();
+	servers = NULL;
+	prctl(PR_SET_CHILD_SUBREAPER, 1); /* the tracer, an orphan by design, becomes ours to reap */
 }
 
 struct server *server_new(const struct server_options *options)
 {
 	struct server *s = calloc(1, sizeof(*s));
 
-	if (!owner) {
-		owner = getpid();
-		atexit(servers_kill);
-		prctl(PR_SET_CHILD_SUBREAPER, 1); /* the tracer, an orphan by design, becomes ours to reap */
-	}
+	own_servers();
 	s->out.fd = s->err.fd = -1;
 	s->program = options->argv[0];
-	make_directory(s);
+	scratch_make(s);
 	s->next = servers;
 	servers = s;
 	launch(s, options);
@@ -238,21 +236,6 @@ void server_stop(struct server *s)
 		probe_fail("told to stop by SIGTERM, it should exit with status 0, but %s", server_state(s));
 }
 
-static void remove_directory(const char *path)
-{
-	DIR *d = opendir(path);
-	const struct dirent *entry;
-
-	if (!d)
-		return;
-	while ((entry = readdir(d))) {
-		if (entry->d_name[0] != '.')
-			unlink(text("%s/%s", path, entry->d_name));
-	}
-	closedir(d);
-	rmdir(path);
-}
-
 /* What is left of its group: the tracer, forked children. They are ours to reap, as their subreaper. */
 static void reap_group(pid_t group)
 {
@@ -280,8 +263,7 @@ void server_kill(struct server *s)
 	}
 	if (s->log)
 		log_read(s->log);
-	remove_directory(s->dir);
-	s->dir[0] = '\0';
+	scratch_remove(s);
 }
 
 void servers_kill(void)
