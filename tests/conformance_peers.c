@@ -204,6 +204,7 @@ Test(conformance, kills_the_client_that_is_named)
 	client_send(a, "CLIENT KILL ID %llu\r\n", id);
 	client_expect(a, ":1\r\n");
 	client_expect_end(b, true);
+	server_quiet(s);
 	expect("an id that is gone, one that never was, and A's own name nobody");
 	client_send(a, "CLIENT KILL ID %llu\r\nclient kill id 999999999\r\nCLIENT KILL ID %llu\r\n", id, own);
 	client_expect(a, ":0\r\n:0\r\n:0\r\n");
