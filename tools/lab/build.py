@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from common import ROOT, LabError
+from common import ROOT, LabError, WorkError, read_text
 from process import progress, run
 
 BOUND_S = 120  # a build that takes longer is ended
@@ -44,7 +44,8 @@ def make(targets):
 
 
 def server(variant, tree, chapter):
-    return f"build/{variant}/{tree}/{chapter.name}/server"
+    """A chapter's server; in a chapter without one, its program: called as its first file is."""
+    return f"build/{variant}/{tree}/{chapter.name}/{Path(chapter.files[0]).stem}"
 
 
 def tests(chapter):
@@ -58,8 +59,19 @@ def instruments(targets):
         raise LabError(f"the lab's own {' '.join(targets)} could not be built:\n{done.output.strip()[-3000:]}")
 
 
+def check_files(chapter, tree):
+    """A file that is missing or has Windows line ends is named before a tool stumbles over it."""
+    for path in chapter.sources(tree):
+        if not path.exists():
+            raise WorkError(f"{path} is missing. make reset{chapter.number} puts the starter there.")
+        if "\r\n" in read_text(path):
+            raise WorkError(f"{path} has Windows line ends, which these tools can't match. Run:\n"
+                            f"  sed -i 's/\\r$//' {path}")
+
+
 def servers(chapter, tree, variants=("asan", "plain")):
     """Builds a chapter's server in these variants; an error in its sources is a result, not an exception."""
+    check_files(chapter, tree)
     with progress("compiling"):
         done = make([server(variant, tree, chapter) for variant in variants])
     built = Built(done.output, warning=first(WARNING, done.output)[1])

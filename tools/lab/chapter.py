@@ -1,6 +1,5 @@
 """`make chapterN`, `make solutionN`, `make tryN.M`: build, test, count, report."""
 import re
-import sys
 from pathlib import Path
 
 import build
@@ -10,7 +9,7 @@ import render
 import report
 import state
 import suite
-from common import DONE, FAILED, LabError, is_set, on_terminal, read_text, scratch, tree
+from common import DONE, on_terminal, read_text, scratch, tree, unsolved
 from process import progress
 
 TRACE_LINES = 30  # of a failing test's strace
@@ -23,15 +22,6 @@ class Attempt:
         self.chapter, self.tree = chapter, where
         self.servers = {v: build.server(v, where, chapter) for v in ("asan", "plain")}
         self.outcomes, self.verdicts, self.costs = [], [], None
-
-    def check_files(self):
-        """A file that is missing or has Windows line ends is named before a tool stumbles over it."""
-        for path in self.chapter.sources(self.tree):
-            if not path.exists():
-                raise LabError(f"{path} is missing. make reset{self.chapter.number} puts the starter there.")
-            if "\r\n" in read_text(path):
-                raise LabError(f"{path} has Windows line ends, which these tools can't match. Run:\n"
-                               f"  sed -i 's/\\r$//' {path}")
 
     def build(self):
         tests = [build.tests(self.chapter)] if suite.tests_of(self.chapter) else []
@@ -56,11 +46,6 @@ class Attempt:
     def solved(self):
         within = not self.costs or not self.costs.rows or self.costs.within(self.chapter)
         return within and not any(v.state in ("fail", "after") for v in self.verdicts)
-
-
-def exit_code(solved):
-    """0 unless the lab failed; STRICT=1 makes an unsolved exercise a failure."""
-    return FAILED if is_set("STRICT") and not solved else DONE
 
 
 def say(lines):
@@ -100,12 +85,11 @@ def solution(number):
 
 def run_chapter(attempt):
     chapter = attempt.chapter
-    attempt.check_files()
     say([report.heading(chapter, refined(chapter))])
     built = attempt.build()
     if built.failed:
         say(report.broken_build(chapter, built))
-        return exit_code(False)
+        return unsolved()
     predictions = state.read()["predictions"]
     with scratch() as directory:
         attempt.test(directory)
@@ -114,7 +98,7 @@ def run_chapter(attempt):
     remember(attempt)
     say(report.crossings(chapter, attempt.costs, predictions.get(str(chapter.number))))
     say(["", report.next_step(chapter, attempt.verdicts, attempt.costs, following(chapter)), *reminder(attempt, predictions)])
-    return exit_code(attempt.solved)
+    return DONE if attempt.solved else unsolved()
 
 
 def place_in(attempt):
@@ -141,21 +125,21 @@ def try_exercise(wanted):
     """`make tryN.M`: one exercise, and the strace of its failure."""
     chapter, exercise = manifest.find_exercise(wanted)
     attempt = Attempt(chapter, tree())
-    attempt.check_files()
     say([report.heading(chapter, refined(chapter))])
     built = attempt.build()
     if built.failed:
         say(report.broken_build(chapter, built))
-        return exit_code(False)
-    mine = [test for test in suite.tests_of(chapter) if test.exercise == wanted]
+        return unsolved()
+    needed = [wanted, *(e.id for e in chapter.before(exercise))]
+    mine = [test for test in suite.tests_of(chapter) if test.exercise in needed]
     with scratch() as directory:
         attempt.test(directory, mine)
         verdict = next(v for v in attempt.verdicts if v.exercise is exercise)
-        verdict.state = "fail" if verdict.failure else verdict.state
-        say(warning(built) + report.exercises(chapter, [verdict], state.read()["predictions"], place_in(attempt)))
-        if verdict.failure:
+        shown = [v for v in attempt.verdicts if v is verdict or v.exercise.id == verdict.waits_for]
+        say(warning(built) + report.exercises(chapter, shown, state.read()["predictions"], place_in(attempt)))
+        if verdict.state == "fail":
             say(["", *failing_trace(attempt, verdict.failure, directory)])
-    return exit_code(verdict.state != "fail")
+    return DONE if verdict.state in ("pass", "skip") else unsolved()
 
 
 def failing_trace(attempt, outcome, directory):

@@ -17,6 +17,18 @@ class LabError(Exception):
         self.code = code
 
 
+class WorkError(LabError):
+    """Something is amiss with a student's file, not with the lab: a failure only where STRICT=1 says so."""
+
+    def __init__(self, message):
+        super().__init__(message, unsolved())
+
+
+def unsolved():
+    """The exit code of work that isn't done: make adds no *** line under a lesson, unless STRICT=1 asks for it."""
+    return FAILED if is_set("STRICT") else DONE
+
+
 def tree():
     """Whose servers: `chapters` (the student's) or `solutions`."""
     value = os.environ.get("TREE") or "chapters"

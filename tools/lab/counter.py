@@ -2,7 +2,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import DONE, SKIPPED
+from common import DONE, SKIPPED, scratch
 from manifest import price
 from process import run
 
@@ -54,7 +54,8 @@ def count(chapter, server, tsv, append=False):
     words = ["build/tools/syscount", "--batch", ",".join(map(str, BATCHES)), *budget_words(chapter)]
     words += ["--hold", "none"] if chapter.hold == "none" else []
     words += ["--tsv", tsv, *(["--append"] if append else []), "--chapter", chapter.number, "--model", chapter.model]
-    done = run([*words, "--", server], bound=BOUND_S)
+    with scratch() as directory:
+        done = run([*words, "--", server], {"PROBE_DIR": directory}, BOUND_S)
     last = (done.output.strip().splitlines() or ["it said nothing"])[-1]
     if done.timed_out:
         return Costs(failed=f"the counter found no end in {BOUND_S} s")

@@ -2,18 +2,17 @@
 import subprocess
 from pathlib import Path
 
+import build
 import manifest
 import render
 import student
-from common import DONE, LabError, confirm, read_text, scratch, write_text
+from common import DONE, confirm, read_text, scratch, write_text
 
 
 def give(wanted):
     chapter, exercise = manifest.find_exercise(wanted)
     files = [f for f in chapter.files if any(r.id == wanted for r in render.regions(render.solution_text(chapter, f)))]
-    for path in chapter.sources("chapters"):
-        if not path.exists():
-            raise LabError(f"{path} is missing. make reset{chapter.number} puts the starter there.")
+    build.check_files(chapter, "chapters")
     texts = {f: read_text(Path("chapters", chapter.name, f)) for f in files}
     if not any(render.todo_lines(text, wanted) for text in texts.values()):
         show(chapter, exercise, files)

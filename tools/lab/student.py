@@ -115,21 +115,16 @@ def diff(number):
     if chapter.refines is None:
         raise LabError(f"chapter {chapter.number} refines nothing: it is the first of its line", USAGE)
     base, ours = manifest.find(str(chapter.refines)), tree()
+    build.check_files(chapter, ours)
     with scratch() as directory:
         for file in chapter.files:
-            old, new = Path(base.name, file), Path(tree(), chapter.name, file)
+            old, new = Path(base.name, file), Path(ours, chapter.name, file)
             write_text(Path(directory, old), render.clean(render.solution_text(base, file)) if file in base.files else "")
-            write_text(Path(directory, new), render.clean(render.solution_text(chapter, file)) if ours == "solutions" else student_text(new))
+            write_text(Path(directory, new), render.clean(read_text(new)) if ours == "solutions" else read_text(new))
             words = ["git", "diff", "--no-index", "--no-prefix", "--color=auto", "--", str(old), str(new)]
             if subprocess.run(words, env=environment(None), cwd=directory).returncode > 1:
                 raise LabError("git diff failed")
     return DONE
-
-
-def student_text(path):
-    if not path.exists():
-        raise LabError(f"{path} is missing. make reset{int(path.parent.name[:2])} puts the starter there.")
-    return read_text(path)
 
 
 def run(number):
@@ -139,8 +134,10 @@ def run(number):
     if built.failed:
         print("\n".join(report.broken_build(chapter, built)))
         return DONE
-    print(f"chapter {chapter.number} on port {PORT}: redis-cli -p {PORT}, or nc 127.0.0.1 {PORT}; Ctrl-C ends it", flush=True)
     server = build.server("plain", tree(), chapter)
+    if Path(server).name != "server":  # a program that runs to its end
+        os.execve(server, [server], environment(None))
+    print(f"chapter {chapter.number} on port {PORT}: redis-cli -p {PORT}, or nc 127.0.0.1 {PORT}; Ctrl-C ends it", flush=True)
     os.execve(server, [server, "--port", str(PORT)], environment(None))
 
 
