@@ -82,6 +82,8 @@ build/tests/ch%: build/tests/ch%.o build/tests/support.o $(PROBE)
 	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lcriterion -lm -o $@
 build/tests/budgets: build/tests/budgets.o build/tests/support.o $(PROBE)
 	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lcriterion -lm -o $@
+build/tests/faults: build/tests/faults.o $(PROBE)
+	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lm -o $@
 build/tests/conformance: $(patsubst tests/%.c,build/tests/%.o,$(wildcard tests/conformance*.c)) build/tests/support.o $(PROBE)
 	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lcriterion -lm -o $@
 
@@ -117,7 +119,7 @@ test: build/setup/core build/setup/test build/setup/style ## everything a mainta
 	@tests/run
 
 test-build: $(foreach v,$(VARIANTS),$(SERVERS:%=build/$(v)/solutions/%/server)) build/tools/syscount build/tools/trace \
-	    build/tests/unit build/tests/conformance build/tests/budgets $(patsubst tests/%.c,build/tests/%,$(wildcard tests/ch*.c))
+	    build/tests/unit build/tests/conformance build/tests/budgets build/tests/faults $(patsubst tests/%.c,build/tests/%,$(wildcard tests/ch*.c))
 
 compile_commands.json: ## for editors and clangd
 	$(Q)bear --output $@ -- $(MAKE) -B $(SERVERS:%=build/plain/solutions/%/server) build/tools/syscount >/dev/null && echo "wrote $@"
