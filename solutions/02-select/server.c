@@ -58,7 +58,13 @@ static void watch(struct conn *c)
 	if (c->fd < 0)
 		return;
 	set(c->fd, &want_read, conn_wants_read(c));
+#ifndef NAIVE_2_3
 	set(c->fd, &want_write, conn_unsent(c) > 0);
+#else
+	/* TODO 2.3 */
+	if (conn_unsent(c) > 0)
+		set(c->fd, &want_write, true);
+#endif
 }
 
 /* False when the socket has no room for all of it: the rest waits; or when c had to be closed. */
@@ -68,11 +74,21 @@ static bool on_writable(struct conn *c)
 
 	if (n < 0 && errno == EINTR)
 		return true; /* the next verdict is to write again */
+#ifndef NAIVE_2_2
 	if (n >= 0)
 		conn_sent(c, (size_t)n);
 	else if (errno != EAGAIN)
 		conn_close(c);
 	return n >= 0 && conn_unsent(c) == 0;
+#else
+	/* TODO 2.2 */
+	/* A blocking write has taken all of it, unless a signal cut it short: then the next verdict is to write again. */
+	if (n >= 0)
+		conn_sent(c, (size_t)n);
+	else
+		conn_close(c);
+	return n >= 0;
+#endif
 }
 
 /* Does what the connection needs, until the next step is the peer's. */
@@ -122,12 +138,18 @@ static void on_readable(struct conn *c)
 
 static void on_accept(void)
 {
+#ifndef NAIVE_2_2
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+	/* TODO 2.2 */
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+#endif
 
 	if (fd < 0) {
 		accept_paused = accept_failed(errno) == ACCEPT_FULL;
 		return;
 	}
+#ifndef NAIVE_2_4
 	struct conn *c = fd < FD_SETSIZE ? conn_new(fd) : NULL;
 	if (!c) {
 		/* FD_SET beyond FD_SETSIZE writes past the end of the set: undefined behaviour. */
@@ -135,6 +157,15 @@ static void on_accept(void)
 		close(fd);
 		return;
 	}
+#else
+	/* TODO 2.4 */
+	struct conn *c = conn_new(fd);
+	if (!c) {
+		(void)!write(fd, REFUSAL, strlen(REFUSAL));
+		close(fd);
+		return;
+	}
+#endif
 	conns[fd] = c;
 	highest = fd > highest ? fd : highest;
 	watch(c);
@@ -170,6 +201,7 @@ static void event_loop(void)
 {
 	while (listen_fd >= 0 || conn_first()) {
 		watch_listener();
+#ifndef NAIVE_2_1
 		struct timeval retry = { .tv_usec = ACCEPT_RETRY_MS * 1000 };
 		fd_set readable = want_read, writable = want_write;
 		int n = select(highest + 1, &readable, &writable, NULL, accept_paused ? &retry : NULL);
@@ -181,6 +213,15 @@ static void event_loop(void)
 			if ((r || w) && (conns[fd] || fd == listen_fd)) /* else closed earlier in this batch */
 				on_event(conns[fd], r, w);
 		}
+#else
+		/* TODO 2.1 */
+		/* Ask nobody, try everybody. A read that may wait holds up all others; reads that may not never sleep. */
+		for (int fd = 0; fd <= highest; fd++) {
+			bool r = FD_ISSET(fd, &want_read), w = FD_ISSET(fd, &want_write);
+			if ((r || w) && (conns[fd] || fd == listen_fd))
+				on_event(conns[fd], r, w);
+		}
+#endif
 		conn_reap();
 		if (stopping && listen_fd >= 0)
 			drain();

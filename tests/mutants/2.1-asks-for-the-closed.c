@@ -1,0 +1,12 @@
+/* caught by: 1 accept4 */
+		struct timeval retry = { .tv_usec = ACCEPT_RETRY_MS * 1000 };
+		fd_set readable = want_read, writable = want_write;
+		int n = select(highest + 1, &readable, &writable, NULL, accept_paused ? &retry : NULL);
+		if (n < 0 && errno != EINTR)
+			die("cannot wait for events", "See select(2).");
+		accept_paused = false;
+		for (int fd = 0; n > 0 && fd <= highest; fd++) {
+			bool r = FD_ISSET(fd, &readable), w = FD_ISSET(fd, &writable);
+			if (r || w) /* whoever is not in conns[] is taken for the listener */
+				on_event(conns[fd], r, w);
+		}

@@ -1,0 +1,8 @@
+/* caught by: the server waits in write */
+	if (n >= 0)
+		conn_sent(c, (size_t)n);
+	else if (errno != EAGAIN)
+		conn_close(c);
+	return n >= 0 && conn_unsent(c) == 0;
+/* ---- */
+	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);

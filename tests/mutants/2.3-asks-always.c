@@ -1,0 +1,2 @@
+/* caught by: the server is looping */
+	set(c->fd, &want_write, true);

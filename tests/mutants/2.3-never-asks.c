@@ -1,0 +1,2 @@
+/* caught by: the server waits in select */
+	set(c->fd, &want_write, false);

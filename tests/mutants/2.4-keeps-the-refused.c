@@ -1,0 +1,7 @@
+/* caught by: expected the end of the connection */
+	struct conn *c = fd < FD_SETSIZE ? conn_new(fd) : NULL;
+	if (!c) {
+		/* FD_SET beyond FD_SETSIZE writes past the end of the set: undefined behaviour. */
+		(void)!write(fd, REFUSAL, strlen(REFUSAL));
+		return;
+	}
