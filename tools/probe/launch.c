@@ -85,6 +85,13 @@ static void add_word(struct words *w, const char *word)
 	w->list[w->count] = NULL;
 }
 
+const char *log_path(const struct server *s)
+{
+	const char *wanted = getenv("PROBE_STRACE_LOG");
+
+	return wanted && *wanted ? wanted : text("%s/strace.log", s->dir);
+}
+
 /*
  * -D: the tracer is the grandchild, so that the server stays our own child.
  * -f: threads and children too. Entry as the time of day, length apart from it,
@@ -101,7 +108,7 @@ static void add_strace(struct words *w, const struct server *s, const char *extr
 	for (size_t i = 0; i < sizeof(base) / sizeof(base[0]); i++)
 		add_word(w, base[i]);
 	add_word(w, "-o");
-	add_word(w, text("%s/strace.log", s->dir));
+	add_word(w, log_path(s));
 	for (size_t i = 0; i < count; i++)
 		add_word(w, more[i]);
 	add_word(w, "--");

@@ -70,6 +70,9 @@ const char *last_line(const struct output *o);
 /* ptrace.c: skips where there is no strace, or the kernel refuses it. */
 void require_ptrace(void);
 
+/* Where strace writes: the file that the environment's PROBE_STRACE_LOG names (every server is traced then), or one of our own. */
+const char *log_path(const struct server *s);
+
 /* launch.c: executes it, under strace if so wished; sets pid, pipes, and the port where we choose it. */
 void launch(struct server *s, const struct server_options *options);
 

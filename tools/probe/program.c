@@ -66,7 +66,7 @@ struct program_run program_run(char *const *argv, const char *strace)
 	run.err = s->err.kept;
 	run.context_switches = (uint64_t)(s->usage.ru_nvcsw + s->usage.ru_nivcsw);
 	if (strace) {
-		s->log = log_open(text("%s/strace.log", s->dir));
+		s->log = log_open(log_path(s));
 		run.crossings = server_crossings(s, 0, UINT64_MAX, &run.count);
 	}
 	return run;

@@ -155,16 +155,20 @@ static pid_t tracer_of(pid_t pid)
 	return line ? atoi(line + strlen("\nTracerPid:")) : 0;
 }
 
-struct server *server_start(const struct server_options *options)
+struct server *server_start(const struct server_options *wanted)
 {
+	struct server_options options = *wanted;
+
+	if (!options.strace && getenv("PROBE_STRACE_LOG"))
+		options.strace = "";
 	for (int tries = 1;; tries++) {
-		struct server *s = server_new(options);
+		struct server *s = server_new(&options);
 		bool given_port = s->port > 0;
 
 		if (await_listening(s)) {
-			s->tracer = options->strace ? tracer_of(s->pid) : 0;
-			if (options->strace)
-				s->log = log_open(text("%s/strace.log", s->dir));
+			s->tracer = options.strace ? tracer_of(s->pid) : 0;
+			if (options.strace)
+				s->log = log_open(log_path(s));
 			return s;
 		}
 		if (!given_port || tries == PORT_TRIES)
