@@ -50,8 +50,7 @@ struct output {
 
 struct server {
 	struct server *next;
-	const char *program; /* argv[0] */
-	pid_t pid, tracer;   /* tracer 0: none */
+	pid_t pid; /* its process group too */
 	int port;
 	bool ended;
 	int status;	     /* of wait(2), once ended */

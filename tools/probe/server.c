@@ -92,7 +92,6 @@ struct server *server_new(const struct server_options *options)
 
 	own_servers();
 	s->out.fd = s->err.fd = -1;
-	s->program = options->argv[0];
 	scratch_make(s);
 	s->next = servers;
 	servers = s;
@@ -144,17 +143,6 @@ static bool await_listening(struct server *s)
 	return false;
 }
 
-static pid_t tracer_of(pid_t pid)
-{
-	char status[4096];
-	const char *line;
-
-	if (read_small_file(text("/proc/%d/status", pid), status, sizeof(status)) <= 0)
-		return 0;
-	line = strstr(status, "\nTracerPid:");
-	return line ? atoi(line + strlen("\nTracerPid:")) : 0;
-}
-
 struct server *server_start(const struct server_options *wanted)
 {
 	struct server_options options = *wanted;
@@ -166,7 +154,6 @@ struct server *server_start(const struct server_options *wanted)
 		bool given_port = s->port > 0;
 
 		if (await_listening(s)) {
-			s->tracer = options.strace ? tracer_of(s->pid) : 0;
 			if (options.strace)
 				s->log = log_open(log_path(s));
 			return s;
