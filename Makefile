@@ -128,4 +128,4 @@ compile_commands.json: ## for editors and clangd
 clean: ## removes what was built; a student's state (build/student) stays
 	$(Q)if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name student -exec rm -rf {} +; fi
 
--include tools/lab.mk
+-include $(wildcard tools/*.mk)

@@ -55,7 +55,7 @@ struct program_run program_run(char *const *argv, const char *strace)
 
 	while (server_alive(s)) {
 		if (is_past(deadline))
-			probe_fail("%s does not end: %s", run.command, told_state(s, "it"));
+			probe_fail("%s does not end: %s", run.command, told_state(s, "the program"));
 		pause_us(STEP_US);
 	}
 	await_rest(s->pid);

@@ -1,0 +1,6 @@
+/* caught by: but the loop also calls write( */
+	for (long i = 0; i < n; i++) {
+		getppid();
+		if (i % 100 == 50)
+			fprintf(stderr, "%ld of %ld\r", i, n);
+	}

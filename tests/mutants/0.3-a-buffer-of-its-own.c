@@ -1,0 +1,3 @@
+/* caught by: expected 1000 writes */
+		/* 4096 is a good size, whatever was asked for. */
+		long size = bytes - moved < 4096 ? bytes - moved : 4096;

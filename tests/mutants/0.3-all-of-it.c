@@ -1,0 +1,3 @@
+/* caught by: expected 1000 writes */
+		/* One crossing is cheapest. But the pipe takes 64 KiB and no more, and who would read it out meanwhile? */
+		long size = bytes - moved < CHUNK_MAX ? bytes - moved : CHUNK_MAX;

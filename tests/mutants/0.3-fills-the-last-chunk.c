@@ -1,0 +1,2 @@
+/* caught by: the last chunk holds what is left, no less and no more */
+		long size = chunk;

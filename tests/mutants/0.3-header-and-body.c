@@ -1,0 +1,9 @@
+/* caught by: expected 157 writes */
+		/* A length first and then what it is the length of: two calls where one would do. */
+		long size = bytes - moved < chunk ? bytes - moved : chunk;
+		if (size > 1) {
+			give(ends, 1);
+			take(ends, 1);
+			moved += 1;
+			size -= 1;
+		}
