@@ -2,6 +2,7 @@
 import fcntl
 import hashlib
 import re
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,18 +30,37 @@ class Built:
         return bool(self.place)
 
 
+lock_depth = 0
+
+
 @contextmanager
-def locked(name):
-    """One command at a time: two terminals may build the same things."""
-    Path("build").mkdir(exist_ok=True)
-    with open(f"build/.{name}.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def locked():
+    """One build at a time: two terminals may want the same files. May be nested."""
+    global lock_depth
+    with open("build/.make.lock", "w") as file:
+        if lock_depth == 0:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        lock_depth += 1
+        try:
+            yield
+        finally:
+            lock_depth -= 1
 
 
 def make(targets):
-    with locked("make"):
+    with locked():
         return run(["make", "--no-print-directory", "-j2", *targets], bound=BOUND_S)
+
+
+def snapshot(programs, directory):
+    """Copies of programs ({name: path}), which no later build changes while they run. Call it where `locked`."""
+    copies = {}
+    for name, path in programs.items():
+        if Path(path).exists():
+            copies[name] = str(Path(directory, name, Path(path).name))
+            Path(directory, name).mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copies[name])
+    return copies
 
 
 def server(variant, tree, chapter):

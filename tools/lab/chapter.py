@@ -1,5 +1,6 @@
 """`make chapterN`, `make solutionN`, `make tryN.M`: build, test, count, report."""
 import re
+import textwrap
 from pathlib import Path
 
 import build
@@ -16,31 +17,37 @@ TRACE_LINES = 30  # of a failing test's strace
 
 
 class Attempt:
-    """A chapter's servers in one tree: built, then tried."""
+    """A chapter's servers in one tree: built, then tried. `directory` is one command's own."""
 
-    def __init__(self, chapter, where):
-        self.chapter, self.tree = chapter, where
-        self.servers = {v: build.server(v, where, chapter) for v in ("asan", "plain")}
+    def __init__(self, chapter, where, directory):
+        self.chapter, self.tree, self.directory = chapter, where, directory
+        self.programs = {}
         self.outcomes, self.verdicts, self.costs = [], [], None
 
     def build(self):
-        tests = [build.tests(self.chapter)] if suite.tests_of(self.chapter) else []
-        build.instruments(tests + (["build/tools/syscount"] if self.chapter.budget else []))
-        return build.servers(self.chapter, self.tree)
+        """Builds all that is needed, and takes copies: a save in the meantime changes nothing under way."""
+        programs = {v: build.server(v, self.tree, self.chapter) for v in ("asan", "plain")}
+        with build.locked():
+            tests = [build.tests(self.chapter)] if suite.tests_of(self.chapter) else []
+            build.instruments(tests + (["build/tools/syscount"] if self.chapter.budget else []))
+            built = build.servers(self.chapter, self.tree)
+            if not built.failed:
+                self.programs = build.snapshot(programs | {"tests": build.tests(self.chapter)}, self.directory)
+        return built
 
-    def test(self, directory, only=None, extra=None):
+    def test(self, only=None, extra=None):
         expected = suite.tests_of(self.chapter) if only is None else only
         with progress(f"{len(expected)} tests"):
-            self.outcomes = suite.run_in_order(self.chapter, self.servers, directory, only, extra)
+            self.outcomes = suite.run_in_order(self.chapter, self.programs, self.directory, only, extra)
         self.verdicts = suite.judge(self.chapter, self.outcomes)
         return self.verdicts
 
-    def count(self, directory):
+    def count(self):
         """Counting comes last and alone; before the first exercise passes there is nothing to count."""
         ready = not self.verdicts or self.verdicts[0].state in ("pass", "untested")
         if self.chapter.budget and ready:
             with progress("counting crossings"):
-                self.costs = counter.count(self.chapter, self.servers["plain"], Path(directory, "costs.tsv"))
+                self.costs = counter.count(self.chapter, self.programs["plain"], Path(self.directory, "costs.tsv"))
 
     @property
     def solved(self):
@@ -74,27 +81,26 @@ def following(chapter):
 
 def chapter(number):
     """`make chapterN`"""
-    attempt = Attempt(manifest.find(number), tree())
-    return run_chapter(attempt)
+    return run_chapter(manifest.find(number), tree())
 
 
 def solution(number):
     """`make solutionN`: the same on the finished server."""
-    return run_chapter(Attempt(manifest.find(number), "solutions"))
+    return run_chapter(manifest.find(number), "solutions")
 
 
-def run_chapter(attempt):
-    chapter = attempt.chapter
+def run_chapter(chapter, where):
     say([report.heading(chapter, refined(chapter))])
-    built = attempt.build()
-    if built.failed:
-        say(report.broken_build(chapter, built))
-        return unsolved()
-    predictions = state.read()["predictions"]
     with scratch() as directory:
-        attempt.test(directory)
+        attempt = Attempt(chapter, where, directory)
+        built = attempt.build()
+        if built.failed:
+            say(report.broken_build(chapter, built))
+            return unsolved()
+        predictions = state.read()["predictions"]
+        attempt.test()
         say(warning(built) + report.exercises(chapter, attempt.verdicts, predictions, place_in(attempt)) + [""])
-        attempt.count(directory)
+        attempt.count()
     remember(attempt)
     say(report.crossings(chapter, attempt.costs, predictions.get(str(chapter.number))))
     say(["", report.next_step(chapter, attempt.verdicts, attempt.costs, following(chapter)), *reminder(attempt, predictions)])
@@ -124,30 +130,29 @@ def reminder(attempt, predictions):
 def try_exercise(wanted):
     """`make tryN.M`: one exercise, and the strace of its failure."""
     chapter, exercise = manifest.find_exercise(wanted)
-    attempt = Attempt(chapter, tree())
-    say([report.heading(chapter, refined(chapter))])
-    built = attempt.build()
-    if built.failed:
-        say(report.broken_build(chapter, built))
-        return unsolved()
     needed = [wanted, *(e.id for e in chapter.before(exercise))]
     mine = [test for test in suite.tests_of(chapter) if test.exercise in needed]
+    say([report.heading(chapter, refined(chapter))])
     with scratch() as directory:
-        attempt.test(directory, mine)
-        verdict = next(v for v in attempt.verdicts if v.exercise is exercise)
+        attempt = Attempt(chapter, tree(), directory)
+        built = attempt.build()
+        if built.failed:
+            say(report.broken_build(chapter, built))
+            return unsolved()
+        verdict = next(v for v in attempt.test(mine) if v.exercise is exercise)
         shown = [v for v in attempt.verdicts if v is verdict or v.exercise.id == verdict.waits_for]
         say(warning(built) + report.exercises(chapter, shown, state.read()["predictions"], place_in(attempt)))
         if verdict.state == "fail":
-            say(["", *failing_trace(attempt, verdict.failure, directory)])
+            say(["", *failing_trace(attempt, verdict.failure)])
     return DONE if verdict.state in ("pass", "skip") else unsolved()
 
 
-def failing_trace(attempt, outcome, directory):
+def failing_trace(attempt, outcome):
     """Runs the failed test once more, on the plain server under strace, and shows the end of its log."""
-    log = Path(directory, "strace.log")
-    servers = {variant: attempt.servers["plain"] for variant in ("asan", "plain")}
+    log = Path(attempt.directory, "strace.log")
+    programs = attempt.programs | {"asan": attempt.programs["plain"]}
     with progress("the same under strace"):
-        again = suite.run_tests(attempt.chapter, servers, directory, [outcome.test],
+        again = suite.run_tests(attempt.chapter, programs, attempt.directory, [outcome.test],
                                 {"PROBE_STRACE_LOG": str(log.resolve()), "SANITIZED": ""})
     if not log.exists():
         return [f"  no strace of it: {again[0].text or 'the test started no server'}"]
@@ -169,4 +174,4 @@ def interesting(log):
     threads = {call[1] for call in calls}
     shown = [f"{call[1]} {call[2]}" if len(threads) > 1 else call[2] for call in calls]
     cut = [f"… {len(shown) - TRACE_LINES} calls before"] if len(shown) > TRACE_LINES else []
-    return cut + [line[: report.WIDTH] for line in shown[-TRACE_LINES:]]
+    return cut + [textwrap.shorten(line, report.WIDTH, placeholder=" …") for line in shown[-TRACE_LINES:]]

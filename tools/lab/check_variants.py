@@ -1,4 +1,5 @@
 """Servers that should pass or fail: the solutions, their naive variants, and known mistakes."""
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,11 +17,16 @@ AT_ONCE = 2  # variants that are built and tried side by side
 
 
 def tested(words):
-    """The chapters with tests; words narrow them: "4", "4.2"."""
+    """(chapter, its programs, made) for all that have tests; words narrow them: "4", "4.2"."""
+    found = []
     for chapter in manifest.load_all():
         if suite.tests_of(chapter) and (not words or str(chapter.number) in [w.split(".")[0] for w in words]):
-            build.instruments([build.tests(chapter), *(build.server(v, "solutions", chapter) for v in ("asan", "plain"))])
-            yield chapter
+            wanted = {v: build.server(v, "solutions", chapter) for v in ("asan", "plain")}
+            wanted["tests"] = build.tests(chapter)
+            with build.locked():
+                build.instruments(wanted.values())
+                found.append((chapter, build.snapshot(wanted, HOME / chapter.name)))
+    return found
 
 
 def side_by_side(function, items):
@@ -45,14 +51,18 @@ def compile_variant(chapter, name, variant, texts, words):
 
 def try_variant(chapter, name, texts, words, tests):
     """Builds what these tests need, runs them, returns their outcomes."""
+    programs = {"tests": str(HOME / chapter.name / "tests" / Path(build.tests(chapter)).name)}
     variants = {"plain" if test.counts else "asan" for test in tests}
-    servers = {v: compile_variant(chapter, name, v, texts, words) for v in sorted(variants)}
-    journals = HOME / name / "journal"
-    journals.mkdir(parents=True, exist_ok=True)
-    for old in journals.iterdir():
-        if old.is_file():
-            old.unlink()
-    return suite.run_tests(chapter, servers, journals, tests)
+    programs |= {v: compile_variant(chapter, name, v, texts, words) for v in sorted(variants)}
+    return suite.run_tests(chapter, programs, journals(name), tests)
+
+
+def journals(name):
+    """An empty directory for them."""
+    directory = HOME / name / "journal"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
 
 
 def solved_texts(chapter):
@@ -63,11 +73,8 @@ def solved_texts(chapter):
 
 
 def chapters(*words):
-    for chapter in tested(words):
-        servers = {v: build.server(v, "solutions", chapter) for v in ("asan", "plain")}
-        journals = HOME / chapter.name / "journal"
-        journals.mkdir(parents=True, exist_ok=True)
-        for verdict in suite.judge(chapter, suite.run_tests(chapter, servers, journals)):
+    for chapter, programs in tested(words):
+        for verdict in suite.judge(chapter, suite.run_tests(chapter, programs, journals(chapter.name))):
             item = f"{verdict.exercise.id} {verdict.exercise.title}"
             if verdict.state == "pass":
                 yield Finding(item)
@@ -82,7 +89,7 @@ def chapters(*words):
 
 def matrix(*words):
     jobs = []
-    for chapter in tested(words):
+    for chapter, _programs in tested(words):
         for exercise in chapter.exercises:
             rest = [e for e in chapter.exercises if e not in chapter.before(exercise)]
             jobs.append((chapter, exercise, f"{exercise.id} alone naive", [exercise]))
@@ -125,7 +132,7 @@ def judge_naive(chapter, exercise, item, naive, outcomes):
 
 def mutants(*words):
     jobs = []
-    for chapter in tested(words):
+    for chapter, _programs in tested(words):
         wanted = [w for w in words if "." in w] or [e.id for e in chapter.exercises]
         jobs += [(chapter, path) for e in chapter.exercises if e.id in wanted for path in mutant.files(e.id)]
     yield from side_by_side(try_mutant, jobs)

@@ -1,5 +1,6 @@
 """What every part of the lab shares: where things are, how it speaks, how it fails."""
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -88,4 +89,7 @@ def scratch():
     """A directory for one command, as a context manager; gone at its end, however it ends."""
     parent = Path("build/tmp")
     parent.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True)
+    for left in parent.glob("[0-9]*-*"):  # by a command that was killed outright
+        if not Path("/proc", left.name.partition("-")[0]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(dir=parent, prefix=f"{os.getpid()}-", ignore_cleanup_errors=True)

@@ -31,15 +31,15 @@ def report():
 
 def graded_chapter(chapter):
     """The verdicts of a chapter, and why it could not be tried, where it could not."""
-    attempt = Attempt(chapter, tree())
-    try:
-        built = attempt.build()
-    except LabError as error:
-        return untried(chapter), str(error)
-    if built.failed:
-        return untried(chapter), built.excerpt
     with scratch() as directory:
-        return attempt.test(directory), ""
+        attempt = Attempt(chapter, tree(), directory)
+        try:
+            built = attempt.build()
+        except LabError as error:
+            return untried(chapter), str(error)
+        if built.failed:
+            return untried(chapter), built.excerpt
+        return attempt.test(), ""
 
 
 def untried(chapter):

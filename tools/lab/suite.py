@@ -68,31 +68,31 @@ def read_journal(path, test):
     return outcome
 
 
-def run_tests(chapter, servers, directory, only=None, extra=None):
+def run_tests(chapter, programs, directory, only=None, extra=None):
     """
-    Runs the chapter's tests, `only` these where given, in parallel. `servers` is
-    {"asan": path, "plain": path}; `directory` takes the journals. An Outcome each.
+    Runs the chapter's tests, `only` these where given, in parallel. `programs` is
+    {"asan": server, "plain": server, "tests": binary}; `directory` takes the journals. An Outcome each.
     """
     wanted = only if only is not None else tests_of(chapter)
     for suite in sorted({test.suite for test in wanted}):
         mine = [test for test in wanted if test.suite == suite]
         variant = "plain" if mine[0].counts else "asan"
         env = {
-            "SERVER": f'"{servers[variant]}"',
+            "SERVER": f'"{programs[variant]}"',
             "SANITIZED": "1" if variant == "asan" else "",
             "JOURNAL": str(directory),
             "PROBE_DIR": str(directory),
             **(extra or {}),
         }
         names = "|".join(test.name for test in mine)
-        words = [f"build/tests/ch{chapter.number:02}", "--filter", f"{suite}/@({names})", "--jobs", str(jobs())]
+        words = [programs["tests"], "--filter", f"{suite}/@({names})", "--jobs", str(jobs())]
         done = run(words, env, BOUND_S)
         if done.code < 0 and not done.timed_out:
             raise LabError(f"{words[0]} died of signal {-done.code}:\n{done.output[-2000:]}")
     return [read_journal(Path(directory, test.journal), test) for test in wanted]
 
 
-def run_in_order(chapter, servers, directory, only=None, extra=None):
+def run_in_order(chapter, programs, directory, only=None, extra=None):
     """
     As run_tests, but one test goes first: the first one of the exercise that others come after. Where it fails
     they could not begin, and would wait until their bounds: they are left out, and judge() knows what they wait for.
@@ -100,12 +100,12 @@ def run_in_order(chapter, servers, directory, only=None, extra=None):
     wanted = only if only is not None else tests_of(chapter)
     needed = next((e for e in chapter.exercises if any(e in chapter.before(o) for o in chapter.exercises)), None)
     gate = [test for test in wanted if needed and test.exercise == needed.id][:1]
-    outcomes = run_tests(chapter, servers, directory, gate, extra)
+    outcomes = run_tests(chapter, programs, directory, gate, extra)
     idle = []
     if any(o.state == "fail" for o in outcomes):
         idle = [needed.id] + [o.id for o in chapter.exercises if needed in chapter.before(o)]
     rest = [test for test in wanted if test not in gate and test.exercise not in idle]
-    return outcomes + run_tests(chapter, servers, directory, rest, extra)
+    return outcomes + run_tests(chapter, programs, directory, rest, extra)
 
 
 def jobs():
