@@ -37,7 +37,8 @@ enum {
 	PIPELINE_MAX = 128,  /* requests in flight on one connection; more is a usage error */
 	ACTIVE_MAX = 4096,   /* connections under load; more is a usage error */
 	IDLE_MAX = 65536,    /* the same of idle ones */
-	OPEN_BATCH = 256,    /* opened before the first of them is awaited: less than any backlog */
+	OPEN_BATCH = 64,     /* opened before the first of them is awaited; poll accepts them one by one, ms each */
+	ANSWER_S = 10,	     /* how long a reply may take, under whatever load */
 	PER_ADDRESS = 10000, /* connections from one address of ours, 127.0.0.1 first (redis-server trusts no other) */
 	SPARE_FILES = 200,   /* descriptors that connections leave to the rest of a process */
 	SETTLE_US = 200,     /* the server's clock stands still for so long: it sleeps */
@@ -93,10 +94,10 @@ static struct client *open_one(size_t number)
 	return client_open_with(server, &(struct client_options){ .name = "the load", .from = from });
 }
 
-/* A load needs no more than the two calls of a request: sockets that block, but never longer than any wait may. */
+/* A load needs no more than the two calls of a request: sockets that block, but not for ever. */
 static void make_blocking(int fd)
 {
-	struct timeval bound = { .tv_sec = PATIENCE_MS / 1000 };
+	struct timeval bound = { .tv_sec = ANSWER_S };
 
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));

@@ -196,12 +196,12 @@ def progress(text):
 
 
 def stop_like_ctrl_c():
-    """SIGTERM and SIGHUP, too, end an experiment with what it has."""
+    """SIGTERM and SIGHUP, too, end an experiment with what it has; SIGINT even where we inherited that it is ignored."""
     def stop(_signal, _frame):
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
 
 
 # ---- tables ----

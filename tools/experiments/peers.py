@@ -27,7 +27,7 @@ IDLE = 2000                         # connections whose memory is counted; fewer
 COUNTS = [(1, 1), (8, 1), (64, 1), (1, 16)]     # connections, pipeline
 GOALS = {"libuv": {1: 1.0, 16: 1.0}, "redis": {1: .85, 16: .6}}
 REDIS = ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-REDIS_TIMER = 4     # system calls of its timer, which may fall into a counted round
+REDIS_TIMER = 4     # system calls of its timer, which may fall into a counted round; it is slowed to one a second there
 
 
 class Peer:
@@ -61,7 +61,7 @@ def all_peers(servers):
     peers = [lab_peer(path) for path in servers]
     peers += [Peer("libuv", ["build/tools/peers/uv"]), Peer("libevent", ["build/tools/peers/event"])]
     if shutil.which("redis-server"):
-        peers.append(Peer("redis", REDIS, ["--enable-debug-command", "yes"],
+        peers.append(Peer("redis", REDIS, ["--enable-debug-command", "yes", "--hz", "1"],
                           ["--hold", r"CLIENT REPLY SKIP\r\nDEBUG SLEEP %s\r\n", "--sleeps",
                            "--tolerance", str(REDIS_TIMER)]))
     else:
@@ -142,10 +142,19 @@ def measure_memory(peer):
         peer.rss.append((peer.load.rss() - before) / idle)
 
 
-def measure_pass(peers, say):
-    try:
-        for peer in peers:
+def start(peers, troubles):
+    """Who can't be started takes no part."""
+    for peer in list(peers):
+        try:
             peer.load = bench.Load(peer.command)
+        except bench.Failed as why:
+            troubles.append(f"{peer.name} takes no part: {why}")
+            peers.remove(peer)
+
+
+def measure_pass(peers, troubles, say):
+    try:
+        start(peers, troubles)
         measure_checks(peers, say)
         for connections in sorted({load[0] for load in LOADS}):
             measure_loads(peers, connections, say)
@@ -160,7 +169,7 @@ def measure_pass(peers, say):
 
 def measure(peers, troubles):
     """Adds to `troubles` a sentence on each thing that could not be measured."""
-    start = time.monotonic()
+    began = time.monotonic()
     for peer in peers:
         bench.progress(f"peers: crossings of {peer.name}")
         why = count(peer)
@@ -168,8 +177,8 @@ def measure(peers, troubles):
             troubles.append(f"{peer.name}: crossings not counted: {why}")
     for number in range(PASSES):
         def say(what, number=number):
-            bench.progress(f"peers: pass {number + 1} of {PASSES}, {what} ({time.monotonic() - start:.0f} s)")
-        measure_pass(peers, say)
+            bench.progress(f"peers: pass {number + 1} of {PASSES}, {what} ({time.monotonic() - began:.0f} s)")
+        measure_pass(peers, troubles, say)
     bench.progress("")
 
 
@@ -249,9 +258,11 @@ def tell_sentences(peers):
         print(f"  Sixteen requests to a crossing make one {min(both):.0f} to {max(both):.0f} times cheaper, in every server: "
               "more than any change of model does.")
     shares = [bench.median(p.shares[load]) for p in peers for load in LOADS if p.shares[load]]
-    if shares:
-        print(f"  The load outruns the servers: they are busy {100 * min(shares):.0f} % of the time or more"
-              + (", which is too little; other work on this machine slows the load." if min(shares) < .8 else "."))
+    if shares and min(shares) >= .8:
+        print(f"  The load outruns every server: each was busy {100 * min(shares):.0f} % of the time or more.")
+    elif shares:
+        print(f"  The servers were busy as little as {100 * min(shares):.0f} % of the time: the load did not outrun them, or "
+              "other work kept it, or them, off a core.")
 
 
 def goals_of(peer, peers):
@@ -277,7 +288,7 @@ def tell_goals(peers):
         for what, figure, bound, found in judged:
             if figure > bound:
                 unsure = " (interval reaches across)" if found and found[0] <= bound else ""
-                missed.append(f"{what}: {figure:.2f} > {bound}{unsure}")
+                missed.append(f"{what}: {figure:.3f} > {bound}{unsure}")
         met = met and not missed
         print(f"  {'✗' if missed else '✓' if judged else '-'}  {peer.name}: {len(judged) - len(missed)} of {len(judged)}"
               + "".join("\n       " + m for m in missed))

@@ -155,8 +155,8 @@ def slope(line):
 
 
 def growth(line):
-    """The exponent of what idle connections add, over the levels where they add a tenth at least."""
-    used = [i for i, p in enumerate(line) if i and p.cost() > 1.1 * line[0].cost()]
+    """The exponent of what idle connections add, over the levels where it is certain that they do."""
+    used = [i for i, p in enumerate(line) if i and bench.ratio(p.costs, line[0].costs)[1] > 1.05]
     xs = [math.log(line[i].idle) for i in used]
 
     def statistic(rounds):
@@ -263,8 +263,21 @@ def tell_sentences(points, models):
         for p in line_of(points, model, ACTIVES[0]):
             if p.end:
                 print(f"  {model} ends at {p.idle:,} idle connections: {ENDS.get(model, 'it')} (“{p.end}”).")
+    tell_asleep(points, models)
     tell_shared(points, models)
     tell_memory(points, models)
+
+
+def tell_asleep(points, models):
+    """Why the two tables begin at such different heights."""
+    ratios = []
+    for model in models:
+        one, many = (line_of(points, model, a) for a in ACTIVES)
+        if one and many and one[0].idle == many[0].idle == 0:
+            ratios.append(one[0].cost() / many[0].cost())
+    if ratios:
+        print(f"  A request alone costs {min(ratios):.1f} to {max(ratios):.1f} times what it costs beside "
+              f"{ACTIVES[1] - 1} others: alone, the server falls asleep and is woken for each.")
 
 
 def tell_shared(points, models):

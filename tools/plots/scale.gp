@@ -18,6 +18,11 @@ x(idle) = idle > 0 ? idle : zero
 rows(model, active) = sprintf("< awk -F '\t' '$1 == \"%s\" && $3 == %d' %s", model, active, data)
 stops(active) = sprintf("< awk -F '\t' '$3 == %d' %s", active, ends)
 
+# A panel without data, after an early Ctrl-C, is drawn empty: an unseen point gives it an extent.
+$unseen << END
+10	10
+END
+
 set datafile separator tab
 set logscale xy
 set xrange [2:40000] # room for the labels of ends
@@ -34,7 +39,8 @@ set multiplot layout 1,2 title 'What a request costs beside idle connections'.ma
 do for [active in '1 64'] {
 	set title active.(active eq '1' ? ' active connection' : ' active connections')
 	set label 1 '∥' at 5.5, graph 0 center front
-	plot for [i = 1:words(models)] rows(word(models, i), int(active)) using (x($2)):($4 / 1000) with linespoints lt i title word(models, i), \
+	plot $unseen using 1:2 with dots lc rgb '#ffffff' notitle, \
+	     for [i = 1:words(models)] rows(word(models, i), int(active)) using (x($2)):($4 / 1000) with linespoints lt i title word(models, i), \
 	     stops(int(active)) using (x($2)):($4 / 1000):(sprintf('%s ends at %s', strcol(1), strcol(2))) with labels right offset 0,1 font ',11' notitle
 }
 unset multiplot
