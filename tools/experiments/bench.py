@@ -178,11 +178,11 @@ def plot(script, **variables):
     """Pictures beside the results; without gnuplot there are none."""
     settings = "; ".join(f"{name}='{value}'" for name, value in variables.items())
     try:
-        subprocess.run(["gnuplot", "-e", settings, script], check=True)
+        subprocess.run(["gnuplot", "-e", settings, script], check=True, stderr=subprocess.PIPE, text=True)
     except FileNotFoundError:
         print("no picture: gnuplot is missing (tools/setup pictures)", file=sys.stderr)
-    except subprocess.CalledProcessError:
-        print(f"no picture: gnuplot failed at {script}", file=sys.stderr)
+    except subprocess.CalledProcessError as failed:
+        print(f"no picture: gnuplot failed at {script}: {failed.stderr.strip()}", file=sys.stderr)
 
 
 # ---- progress ----
