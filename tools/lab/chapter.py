@@ -102,8 +102,9 @@ def run_chapter(chapter, where):
         say(warning(built) + report.exercises(chapter, attempt.verdicts, predictions, place_in(attempt)) + [""])
         attempt.count()
     remember(attempt)
-    say(report.crossings(chapter, attempt.costs, predictions.get(str(chapter.number))))
-    say(["", report.next_step(chapter, attempt.verdicts, attempt.costs, following(chapter)), *reminder(attempt, predictions)])
+    if chapter.budget:
+        say([*report.crossings(chapter, attempt.costs, predictions.get(str(chapter.number))), ""])
+    say([report.next_step(chapter, attempt.verdicts, attempt.costs, following(chapter)), *reminder(attempt, predictions)])
     return DONE if attempt.solved else unsolved()
 
 

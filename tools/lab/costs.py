@@ -2,7 +2,7 @@
 from pathlib import Path
 
 import build
-from common import DONE, FAILED, SKIPPED, LabError, paint, tree
+from common import DONE, FAILED, SKIPPED, USAGE, LabError, paint, tree
 from counter import BATCHES, BOUND_S, Costs, count, read_costs
 from manifest import find, load, load_all
 from process import progress, run
@@ -132,6 +132,8 @@ def traced(chapter):
 def trace(number):
     """One held batch of a server, call by call."""
     chapter = find(number)
+    if not chapter.budget:
+        raise LabError(f"chapter {number} has no server to trace; make try{number}.1 shows what an exercise asks of the kernel", USAGE)
     with progress("building"):
         build.instruments(["build/tools/trace"])
         server = server_binary(chapter)

@@ -49,8 +49,12 @@ static void await_rest(pid_t group)
 
 struct program_run program_run(char *const *argv, const char *strace)
 {
-	struct server *s = server_new(&(struct server_options){ .argv = argv, .strace = strace, .no_port = true });
+	struct server_options options = { .argv = argv, .strace = strace, .no_port = true };
 	struct program_run run = { .command = told_command(argv) };
+
+	if (!strace && getenv("PROBE_STRACE_LOG"))
+		options.strace = "";
+	struct server *s = server_new(&options);
 	uint64_t deadline = deadline_in(RUN_MS);
 
 	while (server_alive(s)) {
@@ -65,7 +69,7 @@ struct program_run program_run(char *const *argv, const char *strace)
 	run.out = s->out.kept;
 	run.err = s->err.kept;
 	run.context_switches = (uint64_t)(s->usage.ru_nvcsw + s->usage.ru_nivcsw);
-	if (strace) {
+	if (options.strace) {
 		s->log = log_open(log_path(s));
 		run.crossings = server_crossings(s, 0, UINT64_MAX, &run.count);
 	}
