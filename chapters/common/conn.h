@@ -64,7 +64,7 @@ struct conn {
 	bool queued;	   /* stands on a list of the server's (5, 6) */
 	bool receiving;	   /* a receive is in flight (6) */
 	bool cancelled;	   /* that receive was told to end (6) */
-	bool quiet;	   /* a send is in flight that completes in silence, unless it fails (6) */
+	bool stuck;	   /* the last send fell short (6) */
 	struct conn *link; /* the next one there */
 };
 
