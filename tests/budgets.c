@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support.h"
 #include "../tools/probe/tool.h"
+#include "support.h"
 
 enum { NAMES_MAX = 64 };
 
@@ -107,7 +107,9 @@ static void expect_budget(size_t k)
 	read_budget();
 	given("%zu clients are connected, and the server is traced", k);
 	struct server *s = server_start_traced();
-	struct count_options o = { .k = k, .rounds = 5, .hold = held ? &hold_spin : NULL, .request = "PING\r\n", .reply_size = 7 };
+	struct count_options o = {
+		.k = k, .rounds = 5, .hold = held ? &hold_spin : NULL, .request = "PING\r\n", .reply_size = 7
+	};
 	int count = server_price(s, &o, prices, NAMES_MAX, &why);
 	if (count < 0)
 		probe_fail("%s", why);

@@ -9,7 +9,7 @@
 #include "support.h"
 
 enum {
-	NOFILE = 16,	/* descriptors of a server that is to run out of them */
+	NOFILE = 16, /* descriptors of a server that is to run out of them */
 	/*
 	 * System calls of any kind in WATCH_MS by a server that is full: a
 	 * timer every 100 ms and a few calls at each. One that spins makes
@@ -69,7 +69,8 @@ Test(conformance, does_not_spin_when_descriptors_are_out)
 
 	needs("rlimit files counts");
 	struct server *s = server_start_with(NULL, "", NOFILE);
-	given("the server may have %d descriptors, and clients connect until it has no more; one waits; it is traced", NOFILE);
+	given("the server may have %d descriptors, and clients connect until it has no more; one waits; it is traced",
+	      NOFILE);
 	size_t count = fill_descriptors(s, clients);
 	expect("while it is full it makes %d system calls of any kind at most in %d ms", FULL_CALLS_MAX, WATCH_MS);
 	expect_calls_at_most(s, FULL_CALLS_MAX);
@@ -135,7 +136,8 @@ static bool is_served(struct client *c)
 	if (strcmp(line, "+PONG") == 0)
 		return true;
 	if (strncmp(line, "-ERR ", 5) != 0)
-		probe_fail("expected \"+PONG\", or a refusal as in \"-ERR too many connections\", but \"%.60s\" came", line);
+		probe_fail("expected \"+PONG\", or a refusal as in \"-ERR too many connections\", but \"%.60s\" came",
+			   line);
 	client_expect_end(c, true);
 	return false;
 }
@@ -178,7 +180,8 @@ static void greet_and_fall_silent(struct server *s)
 	enum { CLIENTS = 50 };
 	struct client **clients = clients_open(s, CLIENTS);
 
-	given("%d clients are connected; some were served, some are in the middle of a request, all are silent", CLIENTS);
+	given("%d clients are connected; some were served, some are in the middle of a request, all are silent",
+	      CLIENTS);
 	for (int i = 0; i < CLIENTS; i++) {
 		if (i % 3 == 0)
 			client_ping(clients[i]);

@@ -10,7 +10,7 @@
 
 #include "support.h"
 
-enum { HOLD_US = 50000 };	/* long enough to send what the loop is to find when it returns */
+enum { HOLD_US = 50000 }; /* long enough to send what the loop is to find when it returns */
 
 /* ---- resets, in every state a connection can be in ---- */
 
@@ -229,7 +229,8 @@ Test(conformance, outlives_a_stale_event)
 		unsigned long long id = client_id(b);
 		client_ping(c);
 		server_quiet(s);
-		given("the loop is held; A sends CLIENT KILL ID of B, %s B and C send PING", round % 2 ? "after" : "and");
+		given("the loop is held; A sends CLIENT KILL ID of B, %s B and C send PING",
+		      round % 2 ? "after" : "and");
 		server_hold(s, holder, &hold_spin, HOLD_US);
 		if (round % 2 == 0)
 			client_send(a, "CLIENT KILL ID %llu\r\nPING\r\n", id);
@@ -283,8 +284,10 @@ static void kill_and_connect(struct server *s, struct client *holder, struct cli
 	unsigned long long id = client_id(b);
 
 	server_quiet(s);
-	given("the loop is held; A kills B, B sends a request, and D connects, %s", order == 0 ? "in this order" :
-	      order == 1 ? "but D before B's request" : "but D first of all");
+	given("the loop is held; A kills B, B sends a request, and D connects, %s", order == 0 ? "in this order"
+										    : order == 1
+											    ? "but D before B's request"
+											    : "but D first of all");
 	server_hold(s, holder, &hold_spin, HOLD_US);
 	if (order == 2)
 		d = client_open(s, "D");

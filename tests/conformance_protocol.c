@@ -98,7 +98,9 @@ Test(conformance, answers_work_and_spin)
 	expect_burnt(s, a, "WORK 20000 0", 4000, UINT64_MAX);
 	expect_burnt(s, a, "WORK 0 40000", 0, 20000);
 	expect("requests after SPIN and WORK in the same segment are answered, in their order");
-	client_send(a, "PING 1\r\nSPIN 300\r\nPING 2\r\nWORK 10 10\r\nPING 3\r\nSPIN 10\r\nSPIN 10\r\nWORK 0 0\r\nWORK 0 0\r\nPING 4\r\n");
+	client_send(
+		a,
+		"PING 1\r\nSPIN 300\r\nPING 2\r\nWORK 10 10\r\nPING 3\r\nSPIN 10\r\nSPIN 10\r\nWORK 0 0\r\nWORK 0 0\r\nPING 4\r\n");
 	client_expect(a, "$1\r\n1\r\n$1\r\n2\r\n+DONE\r\n$1\r\n3\r\n+DONE\r\n+DONE\r\n$1\r\n4\r\n");
 	server_stop(s);
 	journal_pass();
@@ -165,9 +167,27 @@ Test(conformance, names_the_command_it_does_not_know)
 Test(conformance, refuses_wrong_arguments)
 {
 	static const char *const wrong[] = {
-		"PING a b", "ECHO", "ECHO a b", "BLOB", "BLOB x", "BLOB -1", "BLOB 1 2", "BLOB 1048577",
-		"BLOB 99999999999999999999", "WORK", "WORK 1", "WORK 1 x", "WORK -1 0", "WORK 0 99999999999999999999",
-		"SPIN", "SPIN x", "SPIN 1 2", "CLIENT", "CLIENT NONSENSE", "CLIENT KILL", "CLIENT KILL ID",
+		"PING a b",
+		"ECHO",
+		"ECHO a b",
+		"BLOB",
+		"BLOB x",
+		"BLOB -1",
+		"BLOB 1 2",
+		"BLOB 1048577",
+		"BLOB 99999999999999999999",
+		"WORK",
+		"WORK 1",
+		"WORK 1 x",
+		"WORK -1 0",
+		"WORK 0 99999999999999999999",
+		"SPIN",
+		"SPIN x",
+		"SPIN 1 2",
+		"CLIENT",
+		"CLIENT NONSENSE",
+		"CLIENT KILL",
+		"CLIENT KILL ID",
 	};
 
 	needs("errors");

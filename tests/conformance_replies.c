@@ -69,13 +69,15 @@ Test(conformance, stops_reading_from_a_client_that_takes_nothing)
 	enum { PIPE_MAX = 64 * MIB, LINE = sizeof(ping) - 1, REPLY = sizeof(pong) - 1 };
 	static char replies[REPLY * 1000];
 
+	needs("limits");
 	struct server *s = server_start_default();
 	given("client A pipelines PINGs without end and reads nothing");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
 	uint64_t before = server_rss(s);
 	size_t sent = fill(s, a, ping, PIPE_MAX);
-	expect("the server stops to read from A before it has taken %d MiB, and grows by less than 16 MiB", PIPE_MAX / MIB);
+	expect("the server stops to read from A before it has taken %d MiB, and grows by less than 16 MiB",
+	       PIPE_MAX / MIB);
 	if (sent >= PIPE_MAX)
 		probe_fail("expected the server to leave A's requests unread, but it took %zu bytes of them", sent);
 	expect_memory_below(s, before, 16 * MIB);
@@ -87,7 +89,7 @@ Test(conformance, stops_reading_from_a_client_that_takes_nothing)
 	for (; owed >= 1000; owed -= 1000)
 		client_expect_bytes(a, replies, sizeof(replies));
 	client_expect_bytes(a, replies, owed * REPLY);
-	if (sent % LINE) {	/* the last one was cut */
+	if (sent % LINE) { /* the last one was cut */
 		client_send(a, "%s", ping + sent % LINE);
 		client_expect(a, "%s", pong);
 	}
@@ -269,11 +271,11 @@ struct hose {
 	const char *block;
 	size_t block_size;
 	atomic_bool stop;
-	atomic_bool ended;	/* it ran dry, or the server closed it */
+	atomic_bool ended; /* it ran dry, or the server closed it */
 	pthread_t thread;
 };
 
-enum { HOSE_MAX = 1024 * MIB };	/* bytes: more than a server takes while anybody is patient; then the hose is dry */
+enum { HOSE_MAX = 1024 * MIB }; /* bytes: more than a server takes while anybody is patient; then the hose is dry */
 
 static void *pump(void *arg)
 {
@@ -301,7 +303,7 @@ static void *pump(void *arg)
 static void expect_answered_beside_a_hose(struct server *s, const char *line)
 {
 	enum { ROUNDS = 20 };
-	static char block[120000];	/* a multiple of both lines' lengths */
+	static char block[120000]; /* a multiple of both lines' lengths */
 	struct client *a = client_open(s, "A"), *b = client_open(s, "the hose");
 	struct hose h = { .fd = client_fd(b), .block = block, .block_size = sizeof(block) };
 
@@ -316,8 +318,8 @@ static void expect_answered_beside_a_hose(struct server *s, const char *line)
 	h.stop = true;
 	pthread_join(h.thread, NULL);
 	if (dry)
-		probe_fail("expected the hose to run all the while, but %s", server_alive(s) ?
-			   "the server had closed it" : server_state(s));
+		probe_fail("expected the hose to run all the while, but %s",
+			   server_alive(s) ? "the server had closed it" : server_state(s));
 	expect("when the hose is torn off, the server serves on");
 	client_reset(b);
 	client_ping(a);

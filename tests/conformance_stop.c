@@ -3,7 +3,6 @@
  * accepts nobody, delivers the replies it owes, and exits 0 within 2 s.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,7 +129,7 @@ Test(conformance, stops_once_when_told_twice)
 	expect("after SIGTERM, SIGINT, SIGTERM and SIGINT again A gets every byte, and the server exits with 0");
 	for (int i = 0; i < 4; i++) {
 		server_tell(s, signals[i % SIGNALS].number);
-		server_quiet(s);	/* else two might become one */
+		server_quiet(s); /* else two might become one */
 	}
 	expect_owed(a);
 	server_expect_exit(s);
@@ -162,8 +161,9 @@ Test(conformance, accepts_nobody_while_it_stops)
 	for (int tries = 0; tries < PATIENCE_MS && connects(s); tries++)
 		nanosleep(&step, NULL);
 	if (!server_alive(s))
-		probe_fail("expected the server to listen no more while it delivers what it owes, but clients could connect until %s",
-			   server_state(s));
+		probe_fail(
+			"expected the server to listen no more while it delivers what it owes, but clients could connect until %s",
+			server_state(s));
 	expect_owed(a);
 	server_expect_exit(s);
 	journal_pass();

@@ -1,6 +1,3 @@
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* pipe2 */
-#endif
 #include "support.h"
 
 #include <errno.h>
@@ -27,7 +24,7 @@ static const struct exemption {
 	{ "work", "it has no WORK" },
 	{ "options", "its options are its own, not the contract's" },
 	{ "errors", "its errors are worded in its own way" },
-	{ "limits", "its limits on requests are its own" },
+	{ "limits", "its limits, on requests and on replies, are its own" },
 	{ "sigterm", "SIGTERM ends it at once: it runs where there are no signals" },
 	{ "rlimit", "RLIMIT_NOFILE does not bind it: its descriptors are another process's" },
 	{ "files", "its descriptors are not to be counted in /proc" },
@@ -180,7 +177,8 @@ bool child_says_line(struct child *c, char *line, size_t size)
 void child_read_line(struct child *c, char *line, size_t size)
 {
 	if (!child_says_line(c, line, size))
-		probe_fail("expected the server to print a line on stdout, but it printed \"%s\" and no line end", line);
+		probe_fail("expected the server to print a line on stdout, but it printed \"%s\" and no line end",
+			   line);
 }
 
 /* What is left in a pipe whose writer has gone, as a string. A grandchild may still hold it open: nobody waits for that. */
@@ -228,7 +226,8 @@ void expect_refusal(const char *const *words, int status, const char *culprit)
 	char told[256];
 
 	typed(told, sizeof(told), words);
-	expect("the server, started with%s, exits %d, with one line on stderr that names \"%s\"", told, status, culprit);
+	expect("the server, started with%s, exits %d, with one line on stderr that names \"%s\"", told, status,
+	       culprit);
 	struct child c = child_start(words);
 	struct outcome o = child_wait(&c);
 	const char *end = strchr(o.err, '\n');
@@ -236,7 +235,8 @@ void expect_refusal(const char *const *words, int status, const char *culprit)
 	if (WIFSIGNALED(o.status))
 		probe_fail("the server died of signal %d, having printed \"%s\"", WTERMSIG(o.status), o.err);
 	if (WEXITSTATUS(o.status) != status)
-		probe_fail("expected exit status %d, but it was %d, after \"%s\"", status, WEXITSTATUS(o.status), o.err);
+		probe_fail("expected exit status %d, but it was %d, after \"%s\"", status, WEXITSTATUS(o.status),
+			   o.err);
 	if (!end || end[1] != '\0')
 		probe_fail("expected one line on stderr, but it was \"%s\"", o.err);
 	if (!strstr(o.err, culprit))
@@ -257,7 +257,8 @@ unsigned long long client_id(struct client *c)
 	unsigned long long id = line[0] == ':' ? strtoull(line + 1, &end, 10) : 0;
 
 	if (id == 0 || *end)
-		probe_fail("expected CLIENT ID to answer with a number from 1 on, as in \":7\", but it answered \"%s\"", line);
+		probe_fail("expected CLIENT ID to answer with a number from 1 on, as in \":7\", but it answered \"%s\"",
+			   line);
 	return id;
 }
 
@@ -316,8 +317,9 @@ void expect_memory_below(struct server *s, uint64_t before, uint64_t bytes)
 
 	journal_note("rss_growth", "%llu", (unsigned long long)grown);
 	if (!exempt("memory") && grown >= bytes)
-		probe_fail("expected the server to grow by less than %llu KiB, but it grew by %llu KiB: replies that nobody takes must not be made",
-			   (unsigned long long)bytes / 1024, (unsigned long long)grown / 1024);
+		probe_fail(
+			"expected the server to grow by less than %llu KiB, but it grew by %llu KiB: replies that nobody takes must not be made",
+			(unsigned long long)bytes / 1024, (unsigned long long)grown / 1024);
 }
 
 /* Lets time pass in which the server should do nothing. Not a synchronisation: what follows holds whatever the length. */
@@ -350,24 +352,27 @@ void expect_calls_at_most(struct server *s, size_t most)
 
 	journal_note("calls", "%zu", calls);
 	if (calls > most)
-		probe_fail("expected %zu system calls at most in %d ms in which nothing happens, but there were %zu: %s",
-			   most, WATCH_MS, calls, server_state(s));
+		probe_fail(
+			"expected %zu system calls at most in %d ms in which nothing happens, but there were %zu: %s",
+			most, WATCH_MS, calls, server_state(s));
 }
 
 void server_tell(struct server *s, int signal)
 {
 	if (kill(server_pid(s), signal) < 0)
-		probe_fail("when SIG%s was sent the server was gone already: %s", sigabbrev_np(signal), server_state(s));
+		probe_fail("when SIG%s was sent the server was gone already: %s", sigabbrev_np(signal),
+			   server_state(s));
 }
 
 void server_expect_exit(struct server *s)
 {
-	enum { STOP_MS = 2000, STEP_MS = 1 };	/* the contract's bound */
+	enum { STOP_MS = 2000, STEP_MS = 1 }; /* the contract's bound */
 	struct timespec step = { 0, STEP_MS * 1000000L };
 
 	for (int waited = 0; server_alive(s); waited += STEP_MS) {
 		if (waited >= STOP_MS * patience_ms() / PATIENCE_MS)
-			probe_fail("expected the server to exit within %d ms of the signal, but %s", STOP_MS, server_state(s));
+			probe_fail("expected the server to exit within %d ms of the signal, but %s", STOP_MS,
+				   server_state(s));
 		nanosleep(&step, NULL);
 	}
 	int status = server_signal(s, 0);

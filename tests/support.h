@@ -19,17 +19,13 @@
 #include "../tools/probe/probe.h"
 
 enum {
-	TEST_BOUND_S = 120,	/* a test that runs longer is ended by Criterion; each wait in it has a bound of its own */
-	WATCH_MS = 500,		/* how long a server is watched that should do nothing */
+	TEST_BOUND_S = 120, /* a test that runs longer is ended by Criterion; each wait in it has a bound of its own */
+	WATCH_MS = 500,	    /* how long a server is watched that should do nothing */
 	MIB = 1024 * 1024,
-	BLOB_MAX = MIB,		/* the contract's largest BLOB */
-	REQUEST_MAX = 64 * 1024,	/* the contract's largest request, whole */
+	BLOB_MAX = MIB,		 /* the contract's largest BLOB */
+	REQUEST_MAX = 64 * 1024, /* the contract's largest request, whole */
 };
 
-/* The reply to a BLOB of `n` bytes takes this many: the larger ones have seven digits. */
-#define BLOB_REPLY(n) ((n) + (size_t)snprintf(NULL, 0, "$%zu\r\n\r\n", (size_t)(n)))
-
-/* A suite whose tests open a journal of their own and leave no server behind. */
 #define BLACK_BOX_SUITE(name) TestSuite(name, .init = scene_open, .fini = scene_close, .timeout = TEST_BOUND_S)
 void scene_open(void);
 void scene_close(void);
@@ -49,16 +45,17 @@ struct server *server_start_traced(void);
 /* SERVER as a child whose output is looked at byte by byte, for what happens before and instead of listening. */
 struct child {
 	pid_t pid;
-	int pidfd, out, err;	/* pipes; the child's stdout and stderr */
+	int pidfd, out, err; /* pipes; the child's stdout and stderr */
 };
 struct outcome {
-	int status;		/* as waitpid gives it */
+	int status; /* as waitpid gives it */
 	char out[4096], err[4096];
 };
 struct child child_start(const char *const *words);
-bool child_says_line(struct child *c, char *line, size_t size);	/* on stdout, within the bound; else `line` is empty or cut */
-void child_read_line(struct child *c, char *line, size_t size);	/* the same, and none is a failure */
-struct outcome child_wait(struct child *c);	/* its end, bounded */
+bool child_says_line(struct child *c, char *line,
+		     size_t size); /* on stdout, within the bound; else `line` is empty or cut */
+void child_read_line(struct child *c, char *line, size_t size); /* the same, and none is a failure */
+struct outcome child_wait(struct child *c);			/* its end, bounded */
 
 /* SERVER with `words` exits with `status`, and with one line on stderr that names `culprit`. */
 void expect_refusal(const char *const *words, int status, const char *culprit);
@@ -94,7 +91,7 @@ void expect_calls_at_most(struct server *s, size_t most);
 void server_tell(struct server *s, int signal);
 void server_expect_exit(struct server *s);
 
-/* Connected and connected-and-greeted clients, named "client 1" on. The array is the caller's. */
+/* `count` clients, connected, named "client 1" and so on. The array is the caller's. */
 struct client **clients_open(struct server *s, size_t count);
 
 #endif
