@@ -4,6 +4,10 @@ lab COMMAND [WORDS…]: the machinery behind `make chapterN` and its kin.
 Runs from anywhere; everything it names is relative to the repository.
 Exit: 0 done, 1 failed, 2 usage, 77 skipped.
 """
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until process.prepare(): Ctrl-C during the imports ends us in silence
+
 import os
 import sys
 
