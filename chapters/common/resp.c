@@ -101,7 +101,9 @@ static long parse_array(struct request *r, const char *bytes, size_t size)
 
 long resp_parse(struct request *r, const char *bytes, size_t size)
 {
-	*r = (struct request){ 0 };
+	r->count = 0;
+	r->error = NULL;
+	r->unexpected = 0;
 	if (size == 0)
 		return 0;
 	if (size > REQUEST_MAX)
@@ -124,5 +126,9 @@ long resp_number(struct slice s, long max)
 
 bool resp_is(struct slice s, const char *word)
 {
-	return s.size == strlen(word) && strncasecmp(s.data, word, s.size) == 0;
+	size_t i = 0;
+
+	while (i < s.size && word[i] && (s.data[i] | ' ') == word[i])
+		i++;
+	return i == s.size && !word[i];
 }

@@ -40,7 +40,7 @@ long resp_parse(struct request *r, const char *bytes, size_t size);
 /* The number that `s` spells in decimal, or −1: empty, not digits alone, or above `max`. */
 long resp_number(struct slice s, long max);
 
-/* True when `s` is `word`, in either case. */
+/* True when `s` is `word`, in either case. `word` is in small letters. */
 bool resp_is(struct slice s, const char *word);
 
 #endif

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ enum {
 	USAGE = 2,   /* exit status of a command line that makes no sense */
 };
 
-volatile sig_atomic_t stopping;
+atomic_bool stopping;
 
 static int listen_fd;
 static const char *host = "127.0.0.1";
@@ -110,17 +111,27 @@ static void burn(uint64_t loops)
 		__asm__ volatile(""); /* keeps the compiler from seeing that nothing is computed */
 }
 
-/* The best of several tries: a try in which another process ran is too slow, never too fast. */
+static double now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+/*
+ * The best of many tries, over some milliseconds: a try in which another
+ * process ran is too slow, never too fast.
+ */
 static void measure_pace(void)
 {
-	enum { TRIES = 10, LOOPS = 50000 };
+	enum { LOOPS = 20000, TRIES_MIN = 10, MEASURE_US = 5000 };
+	double begin = now_us();
 
-	for (int i = 0; i < TRIES; i++) {
-		struct timespec from, to;
-		clock_gettime(CLOCK_MONOTONIC, &from);
+	for (int i = 0; i < TRIES_MIN || now_us() - begin < MEASURE_US; i++) {
+		double from = now_us();
 		burn(LOOPS);
-		clock_gettime(CLOCK_MONOTONIC, &to);
-		double us = (double)(to.tv_sec - from.tv_sec) * 1e6 + (double)(to.tv_nsec - from.tv_nsec) / 1e3;
+		double us = now_us() - from;
 		if (us > 0 && LOOPS / us > loops_per_us)
 			loops_per_us = LOOPS / us;
 	}
@@ -135,10 +146,13 @@ void burn_us(uint32_t us)
 
 static void on_stop(int signal)
 {
+	int interrupted = errno;
+
 	(void)signal;
-	stopping = 1;
+	stopping = true;
 	shutdown(listen_fd, SHUT_RDWR);
 	alarm(STOP_GRACE_S);
+	errno = interrupted;
 }
 
 static void on_grace_over(int signal)
@@ -149,7 +163,7 @@ static void on_grace_over(int signal)
 
 static void handle_signals(void)
 {
-	struct sigaction stop = { .sa_handler = on_stop, .sa_flags = SA_RESTART };
+	struct sigaction stop = { .sa_handler = on_stop }; /* no SA_RESTART: whatever waits ends with EINTR */
 	struct sigaction grace_over = { .sa_handler = on_grace_over };
 
 	if (sigaction(SIGTERM, &stop, NULL) || sigaction(SIGINT, &stop, NULL) || sigaction(SIGALRM, &grace_over, NULL))

@@ -5,7 +5,8 @@
 #ifndef CROSSINGS_STARTUP_H
 #define CROSSINGS_STARTUP_H
 
-#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdnoreturn.h>
 
@@ -34,12 +35,13 @@ struct server_option {
 int listen_socket(int argc, char **argv, int flags, const struct server_option *own);
 
 /*
- * Not 0 once the server was told to stop. The handler also shuts the listening
+ * True once the server was told to stop. The handler also shuts the listening
  * socket down, so that whatever waits for it wakes and accept(2) fails with
- * EINVAL: there is no moment in which a signal could go unnoticed. After
- * STOP_GRACE_S the process ends, with 0, whatever is still unsent.
+ * EINVAL: there is no moment in which a signal could go unnoticed. A call that
+ * the signal interrupts fails with EINTR. After STOP_GRACE_S the process ends,
+ * with 0, whatever is still unsent.
  */
-extern volatile sig_atomic_t stopping;
+extern atomic_bool stopping;
 
 /* What to do about a failed accept(2); see its man page for the errors. */
 enum accept_verdict {
