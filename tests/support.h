@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "../tools/probe/probe.h"
 
@@ -26,6 +27,10 @@ enum {
 	REQUEST_MAX = 64 * 1024, /* the contract's largest request, whole */
 };
 
+/* How many bytes the reply to BLOB n takes. */
+#define BLOB_REPLY(n) ((n) + (size_t)snprintf(NULL, 0, "$%zu\r\n\r\n", (size_t)(n)))
+
+/* A suite whose tests open a journal of their own and leave no server behind. */
 #define BLACK_BOX_SUITE(name) TestSuite(name, .init = scene_open, .fini = scene_close, .timeout = TEST_BOUND_S)
 void scene_open(void);
 void scene_close(void);
