@@ -132,5 +132,5 @@ def flags(variant, chapter):
     done = run(["make", "--no-print-directory", "lab-flags", f"VARIANT={variant}", f"CHAPTER={chapter.name}"])
     if done.code != 0:
         raise LabError(f"make lab-flags: {done.output}")
-    compile_words, link_words = done.output.strip().split("\n")
+    compile_words, link_words = done.output.strip().split("\n")[-2:]
     return compile_words.split(), link_words.split()
