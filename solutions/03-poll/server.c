@@ -24,23 +24,37 @@ static nfds_t count, room;
 static void conn_close(struct conn *c)
 {
 	close(c->fd);
+#ifndef NAIVE_3_2
 	count--; /* the last takes its place: the array has no holes */
 	polled[c->slot] = polled[count];
 	conns[c->slot] = conns[count];
 	conns[c->slot]->slot = c->slot;
+#else
+	/* TODO 3.2 */
+	/* A hole: poll passes over an entry whose descriptor is negative. */
+	polled[c->slot] = (struct pollfd){ .fd = -1 };
+	conns[c->slot] = NULL;
+#endif
 	conn_retire(c); /* whoever called us may still look at it: free it after the batch */
 }
 
 /* Asks, from the next wait on, to be told of what the connection waits for. */
 static void watch(struct conn *c)
 {
+#ifndef NAIVE_3_4
 	if (c->fd >= 0)
 		polled[c->slot].events = (conn_wants_read(c) ? POLLIN : 0) | (conn_unsent(c) > 0 ? POLLOUT : 0);
+#else
+	/* TODO 3.4 */
+	if (c->fd >= 0)
+		polled[c->slot].events = POLLIN | (conn_unsent(c) > 0 ? POLLOUT : 0);
+#endif
 }
 
 /* Puts a descriptor at the end of the array. False when there is no memory for a longer one. */
 static bool add(int fd, struct conn *c)
 {
+#ifndef NAIVE_3_1
 	if (count == room) {
 		nfds_t larger = room ? 2 * room : 64;
 		struct pollfd *p = realloc(polled, larger * sizeof(*p));
@@ -53,6 +67,17 @@ static bool add(int fd, struct conn *c)
 			return false;
 		room = larger;
 	}
+#else
+	/* TODO 3.1 */
+	/* Room for what select can be asked about. Whoever comes later is turned away. */
+	static struct pollfd few_polled[FD_SETSIZE];
+	static struct conn *few_conns[FD_SETSIZE];
+	polled = few_polled;
+	conns = few_conns;
+	room = FD_SETSIZE;
+	if (count == room || fd >= FD_SETSIZE)
+		return false;
+#endif
 	polled[count] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	conns[count] = c;
 	if (c)
@@ -114,10 +139,19 @@ static void on_readable(struct conn *c)
 	static char bytes[READ_SIZE];
 	ssize_t n = read(c->fd, bytes, sizeof(bytes));
 
+#ifndef NAIVE_3_4
 	if (n >= 0)
 		serve(c, conn_feed(c, bytes, (size_t)n));
 	else if (errno != EAGAIN && errno != EINTR)
 		conn_close(c);
+#else
+	/* TODO 3.4 */
+	/* An end of file: the client is gone. */
+	if (n > 0)
+		serve(c, conn_feed(c, bytes, (size_t)n));
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		conn_close(c);
+#endif
 }
 
 static void on_accept(void)
@@ -160,15 +194,50 @@ static void drain(void)
 	conn_reap();
 }
 
+#ifndef NAIVE_3_1
+#else
+/* TODO 3.1 */
+/* Asks about `polled`, in the way of chapter 2: the array becomes sets of bits, and the answer becomes an array. */
+static int ask(int timeout_ms)
+{
+	struct timeval timeout = { .tv_usec = timeout_ms * 1000 };
+	fd_set readable, writable;
+	int highest = -1;
+
+	FD_ZERO(&readable);
+	FD_ZERO(&writable);
+	for (nfds_t i = 0; i < count; i++) {
+		if (polled[i].fd >= 0 && (polled[i].events & POLLIN))
+			FD_SET(polled[i].fd, &readable);
+		if (polled[i].fd >= 0 && (polled[i].events & POLLOUT))
+			FD_SET(polled[i].fd, &writable);
+		highest = polled[i].fd > highest ? polled[i].fd : highest;
+	}
+	int n = select(highest + 1, &readable, &writable, NULL, timeout_ms < 0 ? NULL : &timeout);
+	for (nfds_t i = 0; n > 0 && i < count; i++) {
+		bool r = polled[i].fd >= 0 && FD_ISSET(polled[i].fd, &readable);
+		bool w = polled[i].fd >= 0 && FD_ISSET(polled[i].fd, &writable);
+		polled[i].revents = (short)((r ? POLLIN : 0) | (w ? POLLOUT : 0));
+	}
+	return n;
+}
+#endif
+
 static void event_loop(void)
 {
 	while (listen_fd >= 0 || conn_first()) {
 		/* Even where no event is asked for, poll reports that the listener was shut down. */
 		polled[0].events = accept_paused ? 0 : POLLIN;
+#ifndef NAIVE_3_1
 		int n = poll(polled, count, accept_paused ? ACCEPT_RETRY_MS : -1);
+#else
+		/* TODO 3.1 */
+		int n = ask(accept_paused ? ACCEPT_RETRY_MS : -1);
+#endif
 		if (n < 0 && errno != EINTR)
 			die("cannot wait for events", "See poll(2).");
 		accept_paused = false;
+#ifndef NAIVE_3_3
 		/* From the end: what takes a closed one's place has had its turn, and no one is skipped. */
 		for (nfds_t i = n > 0 ? count : 0; i-- > 0;) {
 			short events = i < count ? polled[i].revents : 0;
@@ -177,6 +246,16 @@ static void event_loop(void)
 			polled[i].revents = 0;
 			on_event(conns[i], events != POLLOUT, events & POLLOUT);
 		}
+#else
+		/* TODO 3.3 */
+		for (nfds_t i = 0; n > 0 && i < count; i++) {
+			short events = polled[i].revents;
+			if (events == 0)
+				continue;
+			polled[i].revents = 0;
+			on_event(conns[i], events != POLLOUT, events & POLLOUT);
+		}
+#endif
 		conn_reap();
 		if (stopping && listen_fd >= 0)
 			drain();

@@ -1,0 +1,18 @@
+/* caught by: expected 2496 clients to be served, but 2047 were */
+	if (count == 2048)
+		return false;
+	if (count == room) {
+		nfds_t larger = room ? 2 * room : 64;
+		struct pollfd *p = realloc(polled, larger * sizeof(*p));
+		if (p)
+			polled = p;
+		struct conn **q = realloc(conns, larger * sizeof(*q));
+		if (q)
+			conns = q;
+		if (!p || !q)
+			return false;
+		room = larger;
+	}
+/* ---- */
+/* ---- */
+		int n = poll(polled, count, accept_paused ? ACCEPT_RETRY_MS : -1);

@@ -1,0 +1,15 @@
+/* caught by: AddressSanitizer stopped the server: heap-buffer-overflow */
+	if (count == room) {
+		nfds_t larger = room ? 2 * room : 64;
+		struct pollfd *p = realloc(polled, larger * sizeof(*p));
+		if (p)
+			polled = p;
+		if (!conns)
+			conns = calloc(larger, sizeof(*conns));
+		if (!p || !conns)
+			return false;
+		room = larger;
+	}
+/* ---- */
+/* ---- */
+		int n = poll(polled, count, accept_paused ? ACCEPT_RETRY_MS : -1);

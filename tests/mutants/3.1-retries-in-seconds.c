@@ -1,0 +1,16 @@
+/* caught by: the server is looping */
+	if (count == room) {
+		nfds_t larger = room ? 2 * room : 64;
+		struct pollfd *p = realloc(polled, larger * sizeof(*p));
+		if (p)
+			polled = p;
+		struct conn **q = realloc(conns, larger * sizeof(*q));
+		if (q)
+			conns = q;
+		if (!p || !q)
+			return false;
+		room = larger;
+	}
+/* ---- */
+/* ---- */
+		int n = poll(polled, count, accept_paused ? ACCEPT_RETRY_MS / 1000 : -1);

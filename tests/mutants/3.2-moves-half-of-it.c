@@ -1,0 +1,5 @@
+/* caught by: heap-use-after-free in on_event */
+	count--; /* the last takes its place: the array has no holes */
+	polled[c->slot] = polled[count];
+	if (conns[count])
+		conns[count]->slot = c->slot;

@@ -1,0 +1,8 @@
+/* caught by: the server is looping */
+	if (c->fd >= 0)
+		polled[c->slot].events = POLLIN | (conn_unsent(c) > 0 ? POLLOUT : 0);
+/* ---- */
+	if (n >= 0)
+		serve(c, conn_feed(c, bytes, (size_t)n));
+	else if (errno != EAGAIN && errno != EINTR)
+		conn_close(c);
