@@ -9,7 +9,7 @@ from costs import TSV, finished, table, traced
 from counter import BATCHES, read_costs
 from manifest import load_all
 
-BLOCK = re.compile(r"(<!-- (costs|summary|trace)(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (costs|summary|trace|scale)(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 SENTENCE = re.compile(r"^\d+ requests took .*", re.M)
 
 
@@ -48,13 +48,34 @@ def summary():
     return "\n".join(lines)
 
 
+def scale():
+    """How the CPU per request grows from no idle connection to the most that were held, for LESSONS.md."""
+    slopes, ends = (records(TSV.with_name(name)) for name in ("scale-slopes.tsv", "scale.tsv"))
+    lines = ["| model | idle connections | 1 active: cost to that without | 64 active | memory of an idle one |", "|---|---|---|---|---|"]
+    for model in dict.fromkeys(row["model"] for row in slopes):
+        one, many = (next((r for r in slopes if r["model"] == model and r["active"] == a), None) for a in ("1", "64"))
+        bytes_each = [r["rss_bytes_per_connection"] for r in ends if r["model"] == model and r["rss_bytes_per_connection"] != "-"]
+        if one and many and bytes_each:
+            ratios = " | ".join(f"× {float(r['ratio']):.2f}" for r in (one, many))
+            lines.append(f"| {model} | {int(one['up_to']):,} | {ratios} | {int(bytes_each[-1]):,} bytes |")
+    return "\n".join(lines)
+
+
+def records(path):
+    """The rows of a result file, as dicts."""
+    if not path.exists():
+        raise LabError(f"there is no {path} yet: make scale")
+    lines = [line.split("\t") for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+
 def content(kind, which, chapter):
     """What stands between a pair of marks."""
     if kind == "trace":
         wanted = chapter or next(c for c in load_all() if str(c.number) == which)
         return f"```\n{traced(wanted)}\n```\n"
-    if kind == "summary":
-        return summary() + "\n"
+    if kind in ("summary", "scale"):
+        return {"summary": summary, "scale": scale}[kind]() + "\n"
     return chapter_costs(chapter) + "\n" if chapter else f"```\n{table()}\n```\n"
 
 
@@ -77,6 +98,8 @@ def check():
     for path, chapter in pages():
         text = read_text(path)
         for found in BLOCK.finditer(text):
+            if found[2] == "scale":  # times, not counts
+                continue
             item = f"{path}:{text.count(chr(10), 0, found.start()) + 1} {found[2]}"
             fresh, old = content(found[2], found[3], chapter), found[4]
             if found[2] == "trace":
