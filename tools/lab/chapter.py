@@ -124,7 +124,7 @@ def reminder(attempt, predictions):
     for verdict in attempt.verdicts:
         e = verdict.exercise
         if verdict.state == "fail" and e.question and e.id not in predictions:
-            return [f"  first guess: {e.question}  make predict{e.id} IS=…"]
+            return [f"  guess first: the lesson of {e.id} asks for a number; make predict{e.id} IS=… keeps yours"]
     return []
 
 

@@ -51,7 +51,7 @@ COLOURS = {"green": 32, "red": 31, "yellow": 33, "dim": 2, "bold": 1}
 
 
 def paint(colour, text):
-    if not on_terminal() or os.environ.get("NO_COLOR"):
+    if not text or not on_terminal() or os.environ.get("NO_COLOR"):
         return text
     return f"\033[{COLOURS[colour]}m{text}\033[0m"
 
