@@ -2,14 +2,14 @@
  * boundary: what one operation costs on this machine, from a function call to
  * a thread's wake-up: the table of chapter 0.
  *
- * Each operation is timed in many short samples, and the least is told: what
- * else runs on the machine can make a sample longer, and none shorter. Where
- * two partners share a core, half a round trip is one operation.
+ * Each operation is timed in many short samples, and their lower quartile is
+ * told: what else runs on the machine makes samples longer, and only a rare
+ * chance makes one shorter. Where two partners share a core, half a round trip
+ * is one operation.
  */
 #include <errno.h>
 #include <liburing.h>
 #include <linux/futex.h>
-#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -332,20 +332,30 @@ static const struct operation {
 	  "2 crossings, 1 wake-up of a core: half a round trip of two threads on two" },
 	{ "io_uring NOP, alone", nop_alone, 5000, SAMPLES, "1 crossing" },
 	{ "io_uring NOP, in a batch of 32", nop_batch, 32000, SAMPLES, "1/32 crossing" },
-	{ "system call, filtered by strace", filtered, FILTERED_N, 3,
+	{ "system call, filtered by strace", filtered, FILTERED_N, 4,
 	  "1 crossing under strace --seccomp-bpf -e trace=none: a filter lets it pass" },
-	{ "system call under strace", traced, TRACED_N, 3, "1 crossing, 2 stops at which strace runs" },
+	{ "system call under strace", traced, TRACED_N, 4, "1 crossing, 2 stops at which strace runs" },
 };
 enum { OPERATIONS = sizeof(operations) / sizeof(operations[0]) };
 
-static double least(const struct operation *o)
+static int compare(const void *a, const void *b)
 {
-	double best = INFINITY;
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double lower_quartile(const struct operation *o)
+{
+	double samples[SAMPLES];
 
 	why_skipped = NULL;
 	for (int i = 0; i < o->samples && !why_skipped; i++)
-		best = fmin(best, o->run(o->n) / (double)o->n);
-	return best;
+		samples[i] = o->run(o->n) / (double)o->n;
+	if (why_skipped)
+		return 0;
+	qsort(samples, (size_t)o->samples, sizeof(samples[0]), compare);
+	return samples[o->samples / 4];
 }
 
 static void tell(FILE *tsv, const struct operation *o, double ns, double crossing)
@@ -389,7 +399,7 @@ int main(int argc, char **argv)
 			sched_setaffinity(0, sizeof(allowed), &allowed); /* strace inherits it */
 		else
 			stay_on(core);
-		all[i] = least(&operations[i]);
+		all[i] = lower_quartile(&operations[i]);
 		tell(tsv, &operations[i], all[i], i >= 2 ? all[2] : 0);
 	}
 	fclose(tsv);
