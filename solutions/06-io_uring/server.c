@@ -20,7 +20,7 @@
 enum {
 	SUBMISSIONS = 1024, /* operations of a turn; beyond, some are submitted early, by a call of their own */
 	COMPLETIONS = 4096, /* of a turn; beyond, the kernel keeps them until there is room */
-	BUFFERS = 512,	    /* receives of a turn; beyond, they fail with ENOBUFS, and are asked for again */
+	BUFFERS = 256,	    /* receives of a turn; beyond, they fail with ENOBUFS, and are asked for again */
 	BUFFER_SIZE = 4096,
 };
 
@@ -32,8 +32,37 @@ static struct io_uring_buf_ring *buffer_ring; /* the buffers that the kernel may
 static char buffers[BUFFERS][BUFFER_SIZE];
 static int listen_fd;
 static bool accept_paused;
-static struct conn *served;  /* had a turn; what it is owed is sent when all have had theirs */
-static struct conn *trusted; /* was sent all it is owed, if no completion says otherwise */
+
+/* First come, first served. A connection stands on one list at most. */
+struct list {
+	struct conn *first, **end;
+};
+static struct list served = { .end = &served.first }; /* had a turn: what it is owed is sent when all have had theirs */
+static struct list trusted = { .end = &trusted.first }; /* was sent it: all of it, if no completion says otherwise */
+static struct list starved = { .end = &starved.first }; /* found no buffer */
+
+static void enlist(struct list *list, struct conn *c)
+{
+	if (c->queued)
+		return;
+	c->queued = true;
+	c->link = NULL;
+	*list->end = c;
+	list->end = &c->link;
+}
+
+static struct conn *take_first(struct list *list)
+{
+	struct conn *c = list->first;
+
+	if (!c)
+		return NULL;
+	c->queued = false;
+	list->first = c->link;
+	if (!list->first)
+		list->end = &list->first;
+	return c;
+}
 
 static void give_buffer(uint32_t id)
 {
@@ -46,7 +75,7 @@ static struct io_uring_sqe *next_sqe(void)
 	struct io_uring_sqe *sqe;
 
 	while (!(sqe = io_uring_get_sqe(&ring)))
-		io_uring_submit(&ring); /* the queue is full */
+		io_uring_submit_and_get_events(&ring); /* the queue is full */
 	return sqe;
 }
 
@@ -86,15 +115,18 @@ static void release(struct conn *c)
 		conn_retire(c);
 }
 
-/* Asks once for all bytes to come; or, while too much is unsent, for no more. */
-static void watch(struct conn *c)
+/* Asks once for all bytes to come, or for one buffer of them; or, while too much is unsent, for no more. */
+static void watch(struct conn *c, bool one)
 {
 	struct io_uring_sqe *sqe;
 	bool wanted = conn_wants_read(c);
 
 	if (wanted && !c->receiving) {
 		sqe = next_sqe();
-		io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
+		if (one)
+			io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
+		else
+			io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
 		label(sqe, c, RECEIVE, IOSQE_BUFFER_SELECT);
 		c->receiving = true;
 	} else if (!wanted && c->receiving && !c->cancelled) {
@@ -103,15 +135,6 @@ static void watch(struct conn *c)
 		label(sqe, NULL, IGNORED, IOSQE_CQE_SKIP_SUCCESS);
 		c->cancelled = true;
 	}
-}
-
-static void enlist(struct conn **list, struct conn *c)
-{
-	if (c->queued)
-		return;
-	c->queued = true;
-	c->link = *list;
-	*list = c;
 }
 
 /*
@@ -184,10 +207,10 @@ static void on_received(struct conn *c, int result, uint32_t flags)
 	if (c->fd >= 0) {
 		if (result >= 0)
 			serve(c, conn_feed(c, buffers[id], (size_t)result));
-		else if (result != -ENOBUFS && result != -ECANCELED && result != -EINTR)
+		else if (result == -ENOBUFS || result == -ECANCELED || result == -EINTR)
+			enlist(&starved, c); /* but who has had bytes in this turn stands behind, on the other list */
+		else
 			conn_close(c);
-		else if (!c->queued) /* who has had bytes in this turn asks after the others, in end_turns() */
-			watch(c);
 	}
 	if (flags & IORING_CQE_F_BUFFER)
 		give_buffer(id);
@@ -203,7 +226,7 @@ static void on_accept(int fd, bool more)
 	} else {
 		c = conn_new(fd);
 		if (c)
-			watch(c);
+			watch(c, false);
 		else
 			close(fd);
 	}
@@ -211,16 +234,21 @@ static void on_accept(int fd, bool more)
 		watch_listener();
 }
 
-static void on_event(const struct io_uring_cqe *cqe, bool sends)
+static enum operation operation_of(const struct io_uring_cqe *cqe)
 {
-	enum operation operation = cqe->user_data & OPERATION_MASK;
-	struct conn *c = (struct conn *)(uintptr_t)(cqe->user_data - operation);
+	return cqe->user_data & OPERATION_MASK;
+}
 
-	if (operation == SEND && sends)
-		on_sent(c, cqe->res);
-	else if (operation == RECEIVE && !sends)
-		on_received(c, cqe->res, cqe->flags);
-	else if (operation == ACCEPT && !sends)
+static struct conn *conn_of(const struct io_uring_cqe *cqe)
+{
+	return (struct conn *)(uintptr_t)(cqe->user_data & ~(uint64_t)OPERATION_MASK);
+}
+
+static void on_event(const struct io_uring_cqe *cqe)
+{
+	if (operation_of(cqe) == RECEIVE)
+		on_received(conn_of(cqe), cqe->res, cqe->flags);
+	else if (operation_of(cqe) == ACCEPT)
 		on_accept(cqe->res, cqe->flags & IORING_CQE_F_MORE);
 }
 
@@ -230,13 +258,11 @@ static void on_event(const struct io_uring_cqe *cqe, bool sends)
  */
 static bool confirm_sends(void)
 {
-	struct conn *c = trusted, *next;
+	struct conn *c;
 
 	if (io_uring_sq_ready(&ring) > 0 || io_uring_cq_has_overflow(&ring))
 		return false;
-	for (trusted = NULL; c; c = next) {
-		next = c->link;
-		c->queued = false;
+	while ((c = take_first(&trusted))) {
 		if (c->lent)
 			conn_sent(c, conn_unsent(c));
 		if (c->fd >= 0)
@@ -247,20 +273,28 @@ static bool confirm_sends(void)
 }
 
 /* One send for all that a connection is owed, however many requests that answers. */
+static void end_turn(struct conn *c, bool starving)
+{
+	if (c->fd >= 0) {
+		if (conn_unsent(c) > 0 && !c->lent)
+			start_send(c);
+		watch(c, starving);
+	}
+	release(c);
+}
+
+/*
+ * All buffers are the kernel's again, and it gives them out in the order of
+ * the queue. The first go to those who found none, one each.
+ */
 static void end_turns(void)
 {
-	struct conn *c = served, *next;
+	struct conn *c;
 
-	for (served = NULL; c; c = next) {
-		next = c->link;
-		c->queued = false;
-		if (c->fd >= 0) {
-			if (conn_unsent(c) > 0 && !c->lent)
-				start_send(c);
-			watch(c);
-		}
-		release(c);
-	}
+	for (int i = 0; i < BUFFERS && (c = take_first(&starved)); i++)
+		end_turn(c, true);
+	while ((c = take_first(&served)))
+		end_turn(c, false);
 }
 
 /* Told to stop: each client gets the replies to what it has sent, and then the end. */
@@ -274,10 +308,10 @@ static void drain(void)
 }
 
 /* Submits a turn and waits for the next: the completions that are there, and none that come meanwhile. */
-static unsigned next_turn(struct io_uring_cqe **cqes, unsigned wanted)
+static unsigned next_turn(struct io_uring_cqe **cqes, int timeout_ms)
 {
-	struct __kernel_timespec retry = { .tv_nsec = ACCEPT_RETRY_MS * 1000000L };
-	int result = io_uring_submit_and_wait_timeout(&ring, cqes, wanted, accept_paused ? &retry : NULL, NULL);
+	struct __kernel_timespec timeout = { .tv_nsec = timeout_ms * 1000000L };
+	int result = io_uring_submit_and_wait_timeout(&ring, cqes, 1, timeout_ms < 0 ? NULL : &timeout, NULL);
 
 	if (result < 0 && result != -EINTR && result != -ETIME && result != -EAGAIN && result != -EBUSY) {
 		errno = -result;
@@ -292,14 +326,15 @@ static void event_loop(void)
 	bool confirmed = true;
 
 	while (listen_fd >= 0 || conn_first()) {
-		unsigned n = next_turn(cqes, confirmed);
+		unsigned n = next_turn(cqes, starved.first || !confirmed ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1);
 		if (accept_paused)
 			watch_listener();
 		for (unsigned i = 0; i < n; i++)
-			on_event(cqes[i], true);
+			if (operation_of(cqes[i]) == SEND)
+				on_sent(conn_of(cqes[i]), cqes[i]->res);
 		confirmed = confirm_sends();
 		for (unsigned i = 0; i < n; i++)
-			on_event(cqes[i], false);
+			on_event(cqes[i]);
 		io_uring_cq_advance(&ring, n);
 		end_turns();
 		conn_reap();
