@@ -133,6 +133,12 @@ class Render(unittest.TestCase):
         self.assertNotIn("NAIVE", text)
         self.assertNotIn("solved", text)
 
+    def test_starter_lines_are_those_that_unifdef_gives(self):
+        lines, places = render.starter_places(chapter(), SOLUTION, "4.1")
+        self.assertEqual("\n".join(lines), render.starter(chapter(), SOLUTION))
+        self.assertEqual([lines[start:end] for start, end, _ in places],
+                         [["\t/* TODO 4.1: Register once */", "\tnaive_one();"], ["\t/* TODO 4.1, continued */"]])
+
     def test_clean_text_has_no_mark(self):
         text = render.clean(SOLUTION)
         self.assertNotIn("TODO", text)
@@ -183,6 +189,18 @@ class Give(unittest.TestCase):
         self.assertTrue(overwritten)
         self.assertIn("solved_one();", text)
         self.assertNotIn("attempt_one", text)
+
+
+    def test_an_exercise_beside_one_that_was_given_keeps_it(self):
+        text = self.starter
+        for wanted in ("4.1", "4.2"):
+            text, overwritten = give.apply(chapter(), wanted, "server.c", text)
+            self.assertFalse(overwritten)
+        self.assertEqual(text, render.clean(SOLUTION))
+
+    def test_gives_nothing_where_neighbours_were_rewritten(self):
+        mine = self.starter.replace("\tnaive_one();\n\t/* TODO 4.2: Don't use `it` twice! */\n\tnaive_two();", "\tall_mine();")
+        self.assertIsNone(give.apply(chapter(), "4.1", "server.c", mine))
 
 
 def outcome(state, exercise="4.1", step="expect", text="", steps=(), notes=None):

@@ -3,6 +3,7 @@ import subprocess
 from pathlib import Path
 
 import build
+import give
 import manifest
 import render
 import state
@@ -29,6 +30,7 @@ def check(*_words):
     for chapter, path, text in generated():
         yield drift(path, text)
         yield compiles(chapter, path, text)
+        yield gives(chapter, path, text)
     for chapter in manifest.load_all():
         if not chapter.exercises:
             yield skipped(str(chapter.readme), "no exercises yet, so no starter")
@@ -57,6 +59,20 @@ def compiles(chapter, path, text):
     if "NAIVE_" in text:
         return failed(str(path), "a starter contains a NAIVE macro")
     return failed(f"{path} compiles", done.output) if done.code else Finding(f"{path} compiles without a warning")
+
+
+def gives(chapter, path, starter):
+    """`make giveN.M` for every exercise, in order and in reverse, makes the solution."""
+    ids = [e.id for e in chapter.exercises]
+    for order in (ids, ids[::-1]):
+        text = starter
+        for wanted in order:
+            text, overwritten = give.apply(chapter, wanted, path.name, text) or (text, True)
+            if overwritten:
+                return failed(f"{path}", f"make give{wanted} after {order[: order.index(wanted)]} takes other lines than its own")
+        if text != render.clean(render.solution_text(chapter, path.name)):
+            return failed(f"{path}", f"make give of {order} does not end in the solution")
+    return Finding(f"{path}: giving every exercise makes the solution")
 
 
 def write():

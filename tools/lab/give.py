@@ -1,77 +1,102 @@
 """`make giveN.M`: the solution of one exercise into the student's file, region by region."""
-import subprocess
+from difflib import SequenceMatcher
+from itertools import combinations
 from pathlib import Path
 
 import build
 import manifest
 import render
 import student
-from common import DONE, confirm, read_text, scratch, write_text
+from common import DONE, confirm, read_text
 
 
 def give(wanted):
     chapter, exercise = manifest.find_exercise(wanted)
-    files = [f for f in chapter.files if any(r.id == wanted for r in render.regions(render.solution_text(chapter, f)))]
     build.check_files(chapter, "chapters")
+    files = [f for f in chapter.files if any(r.id == wanted for r in render.regions(render.solution_text(chapter, f)))]
     texts = {f: read_text(Path("chapters", chapter.name, f)) for f in files}
+    given = {f: apply(chapter, wanted, f, text) for f, text in texts.items()}
     if not any(render.todo_lines(text, wanted) for text in texts.values()):
-        show(chapter, exercise, files)
+        show(chapter, exercise, files, f"Your file has no TODO {wanted} any more")
+        return DONE
+    if None in given.values():
+        show(chapter, exercise, files, "What you wrote there can't be told apart from other exercises' lines")
         return DONE
     names = ", ".join(str(Path("chapters", chapter.name, f)) for f in files)
     if not confirm(f"Put the solution of {wanted} {exercise.title} into {names}?"):
         print("left as it is")
         return DONE
     for file in files:
-        path = Path("chapters", chapter.name, file)
-        given, overwritten = apply(chapter, wanted, file, texts[file])
-        kept = student.replace(path, given)
-        print(f"{path} has the solution of {wanted}{kept}")
-        if overwritten:
-            print("  You had changed these very lines: yours were replaced. Compare:")
-            print(f"  git diff --no-index -- {kept.rpartition(' ')[2]} {path}")
+        put(Path("chapters", chapter.name, file), wanted, *given[file])
     print(f"  read it, then: make chapter{chapter.number}")
     return DONE
 
 
+def put(path, wanted, text, overwritten):
+    kept = student.replace(path, text)
+    print(f"{path} has the solution of {wanted}{kept}")
+    if overwritten:
+        print("  You had changed these very lines: yours were replaced. Compare:")
+        print(f"  git diff --no-index -- {kept.rpartition(' ')[2]} {path}")
+
+
 def apply(chapter, wanted, file, text):
-    """The student's text with every region of the exercise solved; and whether changed lines were replaced."""
-    overwritten = False
-    count = len([r for r in render.regions(render.solution_text(chapter, file)) if r.id == wanted])
-    for index in range(count):
-        text, forced = apply_region(chapter, wanted, file, text, index)
-        overwritten |= forced
-    return text, overwritten
-
-
-def apply_region(chapter, wanted, file, text, index):
     """
-    Where the region stands in the text as the starter has it, it is replaced.
-    Else the change that the solution makes there is merged in, as git would;
-    in a conflict the solution wins.
+    The student's text with every region of the exercise solved, and whether lines of theirs were replaced.
+    None where it can't be told which lines those are.
     """
-    source = render.solution_text(chapter, file)
-    starter = render.starter(chapter, source)
-    before, after = render.halves(chapter, source, wanted, index)
-    if before and text.count(before) == 1:
-        return text.replace(before, after), False
-    theirs = render.starter_with_region(chapter, source, wanted, index)
-    merged = merge(text, starter, theirs, [])
-    return (merged, False) if merged is not None else (merge(text, starter, theirs, ["--theirs"]), True)
+    ours, overwritten = text.split("\n"), False
+    starter, places, where = closest(chapter, wanted, file, ours)
+    for start, end, solved in reversed(places):
+        found = locate(where, start, end)
+        if not found:
+            return None
+        mine = ours[found[0] : found[1]]
+        overwritten |= mine not in (starter[start:end], solved)
+        ours[found[0] : found[1]] = solved
+    result = "\n".join(ours)
+    return (result, overwritten) if todos(result) == todos(text) - {wanted} else None
 
 
-def merge(ours, base, theirs, options):
-    """git merge-file; None where there is a conflict."""
-    with scratch() as directory:
-        paths = [Path(directory, name) for name in ("yours", "starter", "solution")]
-        for path, text in zip(paths, (ours, base, theirs)):
-            write_text(path, text)
-        done = subprocess.run(["git", "merge-file", "-p", *options, *map(str, paths)], capture_output=True)
-        return done.stdout.decode("utf-8", "surrogateescape") if done.returncode == 0 else None
+def todos(text):
+    """The exercises that a text still has a TODO of."""
+    return {match[1] for match in render.ANY_TODO.finditer(text)}
 
 
-def show(chapter, exercise, files):
-    """No TODO is left to say where the text belongs: it is shown, with the function it belongs to."""
-    print(f"Your file has no TODO {exercise.id} any more, so nothing was replaced. The solution, to compare or to paste:")
+def closest(chapter, wanted, file, ours):
+    """
+    The starter, with those other exercises solved that make it most like the student's file; its regions of
+    `wanted`; and for each of its lines that the student still has, where it stands there.
+    """
+    others = [e.id for e in chapter.exercises if e.id != wanted]
+    best = None
+    for solved in (s for size in range(len(others) + 1) for s in combinations(others, size)):
+        starter, places = render.starter_places(chapter, render.solution_text(chapter, file), wanted, solved)
+        blocks = SequenceMatcher(None, starter, ours, autojunk=False).get_matching_blocks()
+        same = 2 * sum(block.size for block in blocks) - len(starter)
+        if best is None or same > best[0]:
+            best = same, starter, places, {b.a + i: b.b + i for b in blocks for i in range(b.size)}
+    return best[1:]
+
+
+def locate(where, start, end):
+    """
+    Lines start to end of the starter in the student's file, by what stands around them or at their edges.
+    None where both the region and its neighbour were rewritten.
+    """
+    after, before = where.get(start - 1), where.get(end)
+    first = after + 1 if after is not None else where.get(start)
+    last = before if before is not None else where.get(end - 1, None) if end > start else None
+    if before is None and last is not None:
+        last += 1
+    if start == end:  # nothing stands there: one edge will do
+        first, last = (before if first is None else first), (first if last is None else last)
+    return (first, last) if first is not None and last is not None and first <= last else None
+
+
+def show(chapter, exercise, files, why):
+    """Where the text can't be put by us, it is shown, with the function it belongs to."""
+    print(f"{why}, so nothing was replaced. The solution of {exercise.id}, to compare or to paste:")
     for file in files:
         source = render.solution_text(chapter, file)
         for region in render.regions(source):

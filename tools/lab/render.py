@@ -9,6 +9,7 @@ OPEN = re.compile(r"\s*#ifndef NAIVE_(\d+)_(\d+)\s*$")
 ELSE = re.compile(r"\s*#else\b")
 CLOSE = re.compile(r"\s*#endif\b")
 TODO = re.compile(r"/\* TODO (\d+\.\d+) \*/")
+ANY_TODO = re.compile(r"\bTODO (\d+\.\d+)")
 
 
 @dataclass
@@ -88,23 +89,20 @@ def starter(chapter, text):
     return cut(with_titles(chapter, text), macros(text), [])
 
 
-def only(text, wanted, index):
-    """The exercise's region of that number (from 0), and the text's lines."""
-    return [r for r in regions(text) if r.id == wanted][index], text.split("\n")
-
-
-def halves(chapter, text, wanted, index):
-    """One region as the starter has it, and solved: whole lines."""
-    region, lines = only(with_titles(chapter, text), wanted, index)
-    naive, solved = region.naive(lines), region.solved(lines)
-    return "".join(line + "\n" for line in naive), "".join(line + "\n" for line in solved)
-
-
-def starter_with_region(chapter, text, wanted, index):
-    """The starter with one region solved, the other regions of its exercise not."""
-    region, lines = only(with_titles(chapter, text), wanted, index)
-    one = lines[: region.start] + region.solved(lines) + lines[region.end + 1 :]
-    return cut("\n".join(one), macros(text), [])
+def starter_places(chapter, text, wanted, solved=()):
+    """
+    The lines of the starter, with the exercises in `solved` solved; and for each region of `wanted`
+    the lines (from, to) that it has there, with the solved ones.
+    """
+    lines, starter, places, at = with_titles(chapter, text).split("\n"), [], [], 0
+    for region in regions(text):
+        starter += lines[at : region.start]
+        half = region.solved(lines) if region.id in solved else region.naive(lines)
+        if region.id == wanted:
+            places.append((len(starter), len(starter) + len(half), region.solved(lines)))
+        starter += half
+        at = region.end + 1
+    return starter + lines[at:], places
 
 
 def solution_text(chapter, file):
