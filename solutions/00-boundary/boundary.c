@@ -10,7 +10,6 @@
  *
  * Needs Linux 5.3 (PTRACE_GET_SYSCALL_INFO).
  */
-#include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,8 +25,9 @@
 #include "startup.h"
 
 enum {
-	CHUNK_MAX = 65536, /* what an empty pipe takes at once; to write more would be to wait for a reader */
-	USAGE = 2,	   /* exit status of a command line that makes no sense */
+	CHUNK_MAX = 65536,  /* what an empty pipe takes at once; to write more would be to wait for a reader */
+	N_MAX = 1000000000, /* so many take minutes already */
+	USAGE = 2,	    /* exit status of a command line that makes no sense */
 };
 
 static long chunk = 1; /* bytes that `move` hands over at a time */
@@ -172,41 +172,31 @@ static long observe(long n)
 
 /* ---- what all of them share ---- */
 
-static double now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 /*
- * What the kernel's books say of us, and of those children that we have waited
- * for: CPU time, and how often the core was lost, to wait for something or
- * because another process was let in.
+ * The time, and what the kernel's books say of us and of those children that
+ * we have waited for: CPU time, and how often the core was lost, to wait for
+ * something or because another process was let in.
  */
 struct books {
-	double cpu_ns;
+	double ns, cpu_ns;
 	long switches;
 };
 
-static void add_books(struct books *b, int whose)
-{
-	struct rusage u;
-
-	if (getrusage(whose, &u))
-		die("cannot read the kernel's books", "See getrusage(2).");
-	b->cpu_ns += 1e9 * (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec);
-	b->cpu_ns += 1e3 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
-	b->switches += u.ru_nvcsw + u.ru_nivcsw;
-}
-
 static struct books read_books(void)
 {
-	struct books b = { 0 };
+	static const int whose[] = { RUSAGE_SELF, RUSAGE_CHILDREN };
+	struct timespec t;
+	struct rusage u;
 
-	add_books(&b, RUSAGE_SELF);
-	add_books(&b, RUSAGE_CHILDREN);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	struct books b = { .ns = 1e9 * (double)t.tv_sec + (double)t.tv_nsec };
+	for (int i = 0; i < 2; i++) {
+		if (getrusage(whose[i], &u))
+			die("cannot read the kernel's books", "See getrusage(2).");
+		b.cpu_ns += 1e9 * (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec);
+		b.cpu_ns += 1e3 * (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+		b.switches += u.ru_nvcsw + u.ru_nivcsw;
+	}
 	return b;
 }
 
@@ -235,19 +225,18 @@ static const struct experiment {
 	{ NULL, NULL, 0, 0 },
 };
 
-static void perform(const struct experiment *e, long n)
+static void perform(const struct experiment *e, long n, long size)
 {
-	struct books before = read_books(), after;
-	double start = now_ns(), ns;
+	chunk = size;
+	struct books before = read_books();
 	long count = e->run(n);
+	struct books after = read_books();
 	double each = (double)(count ? count : 1);
 
-	ns = now_ns() - start;
-	after = read_books();
 	printf("%s %ld", e->name, n);
 	if (e->chunk)
 		printf(" %ld", chunk);
-	printf(" count=%ld ns_each=%.2f cpu_ns_each=%.2f context_switches=%ld\n", count, ns / each,
+	printf(" count=%ld ns_each=%.2f cpu_ns_each=%.2f context_switches=%ld\n", count, (after.ns - before.ns) / each,
 	       (after.cpu_ns - before.cpu_ns) / each, after.switches - before.switches);
 }
 
@@ -272,19 +261,15 @@ int main(int argc, char **argv)
 	share_one_core();
 	memset(given, 'x', sizeof(given)); /* both buffers have their memory before a clock runs */
 	memset(taken, 'x', sizeof(taken));
-	for (; argc == 1 && e->name; e++) {
-		chunk = e->chunk;
-		perform(e, e->n);
-	}
+	for (; argc == 1 && e->name; e++)
+		perform(e, e->n, e->chunk);
 	while (argc > 1 && e->name && strcmp(argv[1], e->name) != 0)
 		e++;
 	if (argc > 1 && (!e->name || argc != (e->chunk ? 4 : 3))) {
 		fprintf(stderr, "usage: boundary [crossing N | switch N | move N CHUNK | observe N]\n");
 		return USAGE;
 	}
-	if (argc == 4)
-		chunk = number(argv[3], CHUNK_MAX);
 	if (argc > 1)
-		perform(e, number(argv[2], LONG_MAX));
+		perform(e, number(argv[2], N_MAX), argc == 4 ? number(argv[3], CHUNK_MAX) : 0);
 	return 0;
 }
