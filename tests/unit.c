@@ -371,44 +371,44 @@ Test(parser, nothing_asked)
 	}
 }
 
+static const struct {
+	const char *text;
+	long max, number;
+} numbers[] = {
+	{ "0", 0, 0 },
+	{ "1", 0, -1 },
+	{ "9", 5, -1 },
+	{ "5", 5, 5 },
+	{ "6", 5, -1 },
+	{ "10", 9, -1 },
+	{ "9", 9, 9 },
+	{ "00012", 12, 12 },
+	{ "13", 12, -1 },
+	{ "20", 12, -1 },
+	{ "", 9, -1 },
+	{ "-0", 9, -1 },
+	{ "-1", 9, -1 },
+	{ "+1", 9, -1 },
+	{ " 1", 9, -1 },
+	{ "1 ", 9, -1 },
+	{ "1.", 9, -1 },
+	{ "0x1", 9, -1 },
+	{ "1e1", 99, -1 },
+	{ "/", 9, -1 },
+	{ ":", 99, -1 },
+	{ "\xb1", 99, -1 },
+	{ "9223372036854775807", INT64_MAX, INT64_MAX },
+	{ "9223372036854775808", INT64_MAX, -1 },
+	{ "18446744073709551617", INT64_MAX, -1 },
+	{ "99999999999999999999999999", INT64_MAX, -1 },
+};
+
 Test(parser, numbers)
 {
-	static const struct {
-		const char *text;
-		long max, number;
-	} cases[] = {
-		{ "0", 0, 0 },
-		{ "1", 0, -1 },
-		{ "9", 5, -1 },
-		{ "5", 5, 5 },
-		{ "6", 5, -1 },
-		{ "10", 9, -1 },
-		{ "9", 9, 9 },
-		{ "00012", 12, 12 },
-		{ "13", 12, -1 },
-		{ "20", 12, -1 },
-		{ "", 9, -1 },
-		{ "-0", 9, -1 },
-		{ "-1", 9, -1 },
-		{ "+1", 9, -1 },
-		{ " 1", 9, -1 },
-		{ "1 ", 9, -1 },
-		{ "1.", 9, -1 },
-		{ "0x1", 9, -1 },
-		{ "1e1", 99, -1 },
-		{ "/", 9, -1 },
-		{ ":", 99, -1 },
-		{ "\xb1", 99, -1 },
-		{ "9223372036854775807", INT64_MAX, INT64_MAX },
-		{ "9223372036854775808", INT64_MAX, -1 },
-		{ "18446744073709551617", INT64_MAX, -1 },
-		{ "99999999999999999999999999", INT64_MAX, -1 },
-	};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		long number = resp_number((struct slice){ cases[i].text, strlen(cases[i].text) }, cases[i].max);
-		cr_expect(number == cases[i].number, "\"%s\", at most %ld, was read as %ld and not %ld.", cases[i].text,
-			  cases[i].max, number, cases[i].number);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		long number = resp_number((struct slice){ numbers[i].text, strlen(numbers[i].text) }, numbers[i].max);
+		cr_expect(number == numbers[i].number, "\"%s\", at most %ld, was read as %ld and not %ld.",
+			  numbers[i].text, numbers[i].max, number, numbers[i].number);
 	}
 	cr_expect(resp_number((struct slice){ "1\0", 2 }, 9) == -1, "A NUL is not a digit.");
 	cr_expect(resp_number((struct slice){ "123", 2 }, 99) == 12, "A number ends where its slice ends.");
