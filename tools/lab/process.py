@@ -16,7 +16,8 @@ PR_SET_CHILD_SUBREAPER = 36
 OUTPUT_MAX = 1 << 20  # bytes of a program's output that are kept: its last ones
 
 groups = set()
-groups_lock = threading.Lock()
+groups_lock = threading.RLock()  # a signal's handler may take it while we hold it
+stopped = threading.Event()  # a signal came: what runs is ended, and nothing else begins
 
 
 @dataclass
@@ -31,6 +32,8 @@ def prepare():
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def interrupt(number, _frame):
+        stopped.set()
+        end_groups()
         raise KeyboardInterrupt(number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -46,6 +49,8 @@ def environment(extra):
 
 def run(words, extra=None, bound=60):
     """Runs a program to its end, or kills its group when the bound (seconds) has passed."""
+    if stopped.is_set():
+        raise KeyboardInterrupt
     with tempfile.TemporaryFile(dir="build") as output:  # a pipe could be held open by a stray grandchild
         process = subprocess.Popen(
             [str(word) for word in words],
@@ -64,6 +69,8 @@ def wait(process, bound):
     """Waits for the end of a process, and ends what is left of its group; True where the bound was passed."""
     with groups_lock:
         groups.add(process.pid)
+    if stopped.is_set():  # it came while this one started
+        kill_group(process.pid)
     try:
         process.wait(bound)
         return False
@@ -83,11 +90,15 @@ def kill_group(group):
         pass
 
 
-def end_all():
-    """Ends what still runs: groups we started, then orphans that came to us, and what those leave."""
+def end_groups():
     with groups_lock:
         for group in groups:
             kill_group(group)
+
+
+def end_all():
+    """Ends what still runs: groups we started, then orphans that came to us, and what those leave."""
+    end_groups()
     for _ in range(100):  # each round may hand us the children of the last; a fork bomb gets no endless game
         orphans = children()
         if not orphans:

@@ -1,6 +1,7 @@
 """Running a chapter's tests and reading what they found, from their journals alone."""
 import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,7 +106,11 @@ def run_in_order(chapter, programs, directory, only=None, extra=None):
     if any(o.state == "fail" for o in outcomes):
         idle = [needed.id] + [o.id for o in chapter.exercises if needed in chapter.before(o)]
     rest = [test for test in wanted if test not in gate and test.exercise not in idle]
-    return outcomes + run_tests(chapter, programs, directory, rest, extra)
+    halves = [[test for test in rest if test.counts == counts] for counts in (False, True)]  # they mostly wait
+    with ThreadPoolExecutor(len(halves)) as pool:
+        for found in pool.map(lambda half: run_tests(chapter, programs, directory, half, extra), halves):
+            outcomes += found
+    return outcomes
 
 
 def jobs():
