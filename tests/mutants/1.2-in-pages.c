@@ -1,0 +1,3 @@
+/* caught by: expected a write for each read */
+	size_t size = conn_unsent(c) < 4096 ? conn_unsent(c) : 4096;
+	ssize_t n = write(c->fd, conn_out(c), size);

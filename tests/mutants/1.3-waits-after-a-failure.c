@@ -1,0 +1,9 @@
+/* caught by: it leaks them */
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n < 0) {
+		pause(); /* its peer may come back */
+		return false;
+	}
+	conn_sent(c, (size_t)n);
+	return true;

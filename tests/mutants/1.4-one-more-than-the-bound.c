@@ -1,0 +1,19 @@
+/* caught by: D expected a line */
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_mutex_lock(&lock);
+	struct conn *c = threads <= threads_max ? conn_new(fd) : NULL;
+	threads += c != NULL;
+	pthread_mutex_unlock(&lock);
+	if (!c) {
+		(void)!write(fd, REFUSAL, strlen(REFUSAL));
+		close(fd);
+		return;
+	}
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_SIZE);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	if (pthread_create(&thread, &attr, on_event, c))
+		conn_close(c);
+	pthread_attr_destroy(&attr);
