@@ -109,13 +109,19 @@ $(NUMBERS:%=trace%): trace%: build/tools/trace ## the strace of one held batch o
 refresh: ## for maintainers: puts the figures of this machine's results into the texts
 	@$(LAB) refresh
 
+PICTURES := $(patsubst %.dot,%.svg,$(wildcard diagrams/*.dot))
+.PHONY: diagrams
+diagrams: $(PICTURES) ## renders the pictures of the lessons
+diagrams/%.svg: diagrams/%.dot | build/setup/pictures
+	$(call say,dot,$@)dot -Tsvg $< -o $@
+
 .PHONY: fuzz
 FUZZ_SECONDS ?= 30
 fuzz: build/tests/fuzz ## random bytes against the parser, for FUZZ_SECONDS (30)
 	@mkdir -p build/fuzz && cd build/fuzz && ../tests/fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=../../tests/fuzz.dict -print_final_stats=1 -verbosity=1 .
 
 .PHONY: test test-build
-test: build/setup/core build/setup/test build/setup/style ## everything a maintainer proves
+test: build/setup/core build/setup/test build/setup/style build/setup/pictures ## everything a maintainer proves
 	@tests/run
 
 test-build: $(foreach v,$(VARIANTS),$(SERVERS:%=build/$(v)/solutions/%/server)) build/tools/syscount build/tools/trace \

@@ -2,7 +2,7 @@
 
 EXPERIMENT_SERVERS := $(SERVERS:%=build/plain/solutions/%/server)
 # Of the group `test` of tools/setup: redis-server and redis-benchmark.
-EXPERIMENT_SETUP := build/setup/core build/setup/pictures build/setup/peers build/setup/test
+EXPERIMENT_SETUP := build/setup/core build/setup/plots build/setup/peers build/setup/test
 
 build/tools/peers/%.o: tools/peers/%.c | build/setup/core build/setup/peers
 	$(call say,cc,$@)mkdir -p $(@D) && $(CC) $(CFLAGS) $(ALL_C) -c $< -o $@
