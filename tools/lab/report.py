@@ -59,7 +59,9 @@ def failure(outcome):
 def ways_on(chapter, verdict, place):
     """Where to look and what to run next."""
     e = verdict.exercise
-    lines = [
+    source = verdict.failure.notes.get("source", "")
+    lines = [f"      ended   {source}"] if source.startswith("chapters/") else []
+    lines += [
         f"      edit    {place}",
         f"      lesson  {chapter.readme}#{e.anchor}",
     ]
@@ -110,7 +112,7 @@ def no_server(chapter, verdicts, text):
     return [row(verdict) for verdict in verdicts] + [
         "",
         f"  {paint('red', '✗')} No test could begin:",
-        paint("red", wrapped(sentence(text), 6)),
+        paint("red", wrapped(sentence(text[:1].upper() + text[1:]), 6)),
         "      The starter does start, so the reason is in what you have changed:",
         f"      git diff {' '.join(map(str, chapter.sources('chapters')))}",
         f"      see     make run{chapter.number}",
