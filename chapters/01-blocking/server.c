@@ -143,10 +143,10 @@ static void event_loop(void)
 {
 	while (!stopping) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		/* TODO 1.5: Out of descriptors */
+		/* Where no connection came of it, go on with the next. */
 		if (fd >= 0)
 			on_accept(fd);
-		/* TODO 1.5: Out of descriptors */
-		/* Whatever came of it, accept the next. */
 	}
 	drain();
 }

@@ -203,15 +203,15 @@ static void event_loop(void)
 {
 	while (!stopping) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0)
-			on_accept(fd);
 #ifndef NAIVE_1_5
 		if (fd < 0 && accept_failed(errno) == ACCEPT_FULL)
 			wait_for_room();
 #else
 		/* TODO 1.5 */
-		/* Whatever came of it, accept the next. */
+		/* Where no connection came of it, go on with the next. */
 #endif
+		if (fd >= 0)
+			on_accept(fd);
 	}
 	drain();
 }
