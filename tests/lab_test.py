@@ -236,7 +236,7 @@ class Report(unittest.TestCase):
     def test_a_server_that_never_starts_is_told_once(self):
         verdicts = self.verdicts(outcome("fail", text="it exited"), outcome("fail", "4.2", text="it exited"))
         text = "\n".join(report.exercises(chapter(), verdicts, {}, lambda e: ""))
-        self.assertEqual(text.count("it exited"), 1)
+        self.assertEqual(text.count("It exited"), 1)
 
     def test_the_table_marks_what_costs_too_much(self):
         costs = counter.Costs({"epoll_wait": {1: 1, 8: 0.125, 64: 1 / 64}, "total": {1: 3, 8: 2.125, 64: 2 + 1 / 64}})

@@ -1,5 +1,4 @@
 """Servers that should pass or fail: the solutions, their naive variants, and known mistakes."""
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,14 +8,13 @@ import mutant
 import render
 import suite
 from checks import Finding, failed, skipped
-from common import LabError, write_text
+from common import LabError, scratch, write_text
 from process import run
 
-HOME = Path("build/matrix")
 AT_ONCE = 2  # variants that are built and tried side by side
 
 
-def tested(words):
+def tested(words, home):
     """(chapter, its programs, made) for all that have tests; words narrow them: "4", "4.2"."""
     found = []
     for chapter in manifest.load_all():
@@ -25,7 +23,7 @@ def tested(words):
             wanted["tests"] = build.tests(chapter)
             with build.locked():
                 build.instruments(wanted.values())
-                found.append((chapter, build.snapshot(wanted, HOME / chapter.name)))
+                found.append((chapter, build.snapshot(wanted, Path(home, chapter.name))))
     return found
 
 
@@ -35,9 +33,8 @@ def side_by_side(function, items):
         yield from pool.map(function, items)
 
 
-def compile_variant(chapter, name, variant, texts, words):
+def compile_variant(chapter, home, texts, variant, words):
     """Builds a server of these texts ({file: text}); returns its path, or what the compiler said as an error."""
-    home = HOME / name / variant
     for file, text in texts.items():
         write_text(home / file, text)
     compile_words, link_words = build.flags(variant, chapter)
@@ -49,20 +46,11 @@ def compile_variant(chapter, name, variant, texts, words):
     return str(home / "server")
 
 
-def try_variant(chapter, name, texts, words, tests):
+def try_variant(chapter, programs, home, texts, words, tests):
     """Builds what these tests need, runs them, returns their outcomes."""
-    programs = {"tests": str(HOME / chapter.name / "tests" / Path(build.tests(chapter)).name)}
     variants = {"plain" if test.counts else "asan" for test in tests}
-    programs |= {v: compile_variant(chapter, name, v, texts, words) for v in sorted(variants)}
-    return suite.run_tests(chapter, programs, journals(name), tests)
-
-
-def journals(name):
-    """An empty directory for them."""
-    directory = HOME / name / "journal"
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    return directory
+    servers = {v: compile_variant(chapter, home / v, texts, v, words) for v in sorted(variants)}
+    return suite.run_tests(chapter, programs | servers, home, tests)
 
 
 def solved_texts(chapter):
@@ -73,15 +61,19 @@ def solved_texts(chapter):
 
 
 def chapters(*words):
-    for chapter, programs in tested(words):
-        for verdict in suite.judge(chapter, suite.run_tests(chapter, programs, journals(chapter.name))):
-            item = f"{verdict.exercise.id} {verdict.exercise.title}"
-            if verdict.state == "pass":
-                yield Finding(item)
-            elif verdict.state == "skip":
-                yield skipped(item, verdict.skipped)
-            else:
-                yield failed(item, verdict.failure.text if verdict.failure else "it has no test")
+    with scratch() as home:
+        for chapter, programs in tested(words, home):
+            for verdict in suite.judge(chapter, suite.run_tests(chapter, programs, Path(home, chapter.name))):
+                yield judge_solved(verdict)
+
+
+def judge_solved(verdict):
+    item = f"{verdict.exercise.id} {verdict.exercise.title}"
+    if verdict.state == "pass":
+        return Finding(item)
+    if verdict.state == "skip":
+        return skipped(item, verdict.skipped)
+    return failed(item, verdict.failure.text if verdict.failure else "it has no test")
 
 
 # ---- matrix: each exercise fails when it alone is naive, and in the starter once what it needs is solved ----
@@ -89,24 +81,25 @@ def chapters(*words):
 
 def matrix(*words):
     jobs = []
-    for chapter, _programs in tested(words):
-        for exercise in chapter.exercises:
-            rest = [e for e in chapter.exercises if e not in chapter.before(exercise)]
-            jobs.append((chapter, exercise, f"{exercise.id} alone naive", [exercise]))
-            if len(rest) > 1:
-                jobs.append((chapter, exercise, f"{exercise.id} and all others naive but what it comes after", rest))
-    yield from side_by_side(try_naive, jobs)
+    with scratch() as home:
+        for chapter, programs in tested(words, home):
+            for exercise in chapter.exercises:
+                rest = [e for e in chapter.exercises if e not in chapter.before(exercise)]
+                jobs.append((chapter, programs, Path(home, f"{exercise.id}-alone"), exercise, [exercise]))
+                if len(rest) > 1:
+                    jobs.append((chapter, programs, Path(home, f"{exercise.id}-rest"), exercise, rest))
+        yield from side_by_side(try_naive, jobs)
 
 
 def try_naive(job):
-    chapter, exercise, item, naive = job
-    name = f"{exercise.id}-{'alone' if naive == [exercise] else 'rest'}"
+    chapter, programs, home, exercise, naive = job
+    item = f"{exercise.id} alone naive" if naive == [exercise] else f"{exercise.id} and all others naive but what it comes after"
     tests = suite.tests_of(chapter)
     if naive != [exercise]:
         tests = [test for test in tests if test.exercise == exercise.id]
+    words = ["-Werror", *(f"-D{e.macro}" for e in naive)]
     try:
-        words = ["-Werror", *(f"-D{e.macro}" for e in naive)]
-        outcomes = try_variant(chapter, name, solved_texts(chapter), words, tests)
+        outcomes = try_variant(chapter, programs, home, solved_texts(chapter), words, tests)
     except LabError as error:
         return failed(item, str(error))
     return judge_naive(chapter, exercise, item, naive, outcomes)
@@ -132,18 +125,20 @@ def judge_naive(chapter, exercise, item, naive, outcomes):
 
 def mutants(*words):
     jobs = []
-    for chapter, _programs in tested(words):
-        wanted = [w for w in words if "." in w] or [e.id for e in chapter.exercises]
-        jobs += [(chapter, path) for e in chapter.exercises if e.id in wanted for path in mutant.files(e.id)]
-    yield from side_by_side(try_mutant, jobs)
+    with scratch() as home:
+        for chapter, programs in tested(words, home):
+            wanted = [w for w in words if "." in w] or [e.id for e in chapter.exercises]
+            for path in (p for e in chapter.exercises if e.id in wanted for p in mutant.files(e.id)):
+                jobs.append((chapter, programs, Path(home, path.stem), path))
+        yield from side_by_side(try_mutant, jobs)
 
 
 def try_mutant(job):
-    chapter, path = job
+    chapter, programs, home, path = job
     item = path.stem
     try:
         mistake = mutant.load(chapter, path)
-        outcomes = try_variant(chapter, f"mutant-{item}", mutant.applied(mistake, chapter), ["-w"], mistake.tests)
+        outcomes = try_variant(chapter, programs, home, mutant.applied(mistake, chapter), ["-w"], mistake.tests)
     except LabError as error:
         return failed(item, str(error))
     failures = [o for o in outcomes if o.state == "fail"]
