@@ -61,6 +61,7 @@ struct conn {
 	uint32_t events;   /* what the kernel was asked to report (3, 4) */
 	uint32_t slot;	   /* where it stands in an array (3) */
 	bool readable;	   /* told of bytes, and has not drained them (5) */
+	bool told_end;	   /* told of the peer's end, which stands behind its last bytes (5) */
 	bool queued;	   /* stands on a list of the server's (5, 6) */
 	bool receiving;	   /* a receive is in flight (6) */
 	bool cancelled;	   /* that receive was told to end (6) */

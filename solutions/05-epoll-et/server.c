@@ -23,7 +23,12 @@ enum {
 
 static int listen_fd, epoll_fd;
 static bool accept_paused;
+#ifndef NAIVE_5_4
 static struct conn *ready; /* has bytes still, and the kernel will not say so again */
+#else
+/* TODO 5.4 */
+/* Whoever has bytes left after a turn must stand somewhere until the next: conn.h has `queued` and `link` for that. */
+#endif
 
 /* Even where no event is asked for, epoll reports that the listener was shut down. */
 static void watch_listener(int how, bool paused)
@@ -38,11 +43,19 @@ static void watch_listener(int how, bool paused)
 static void conn_close(struct conn *c)
 {
 	close(c->fd); /* which takes it off the interest list, too */
+#ifndef NAIVE_5_4
+	/* A later event of this batch may point to it, and the ready list as well: take_turns() retires what is on that. */
 	c->fd = -1;
-	if (!c->queued)		/* else the ready list points to it, and take_turns() retires it */
-		conn_retire(c); /* a later event of this batch may point to it: free it after the batch */
+	if (!c->queued)
+		conn_retire(c);
+#else
+	/* TODO 5.4 */
+	/* A later event of this batch may point to it: free it after the batch. */
+	conn_retire(c);
+#endif
 }
 
+#ifndef NAIVE_5_2
 /* Asks, once for all, to be told when bytes or room arrive, or the peer's end. */
 static void watch(struct conn *c)
 {
@@ -51,6 +64,22 @@ static void watch(struct conn *c)
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, c->fd, &event))
 		conn_close(c);
 }
+#else
+/* TODO 5.2 */
+/* Asks to be told of what the connection waits for, where that has changed; and of the peer's end. */
+static void watch(struct conn *c)
+{
+	uint32_t wanted = (conn_wants_read(c) ? EPOLLIN : 0) | (conn_unsent(c) > 0 ? EPOLLOUT : 0);
+	struct epoll_event event = { .events = wanted | EPOLLRDHUP | EPOLLET, .data.ptr = c };
+	int how = c->events ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (c->fd < 0 || event.events == c->events)
+		return;
+	c->events = event.events;
+	if (epoll_ctl(epoll_fd, how, c->fd, &event))
+		conn_close(c);
+}
+#endif
 
 /* False when the socket has no room for all of it: the rest waits; or when c had to be closed. */
 static bool on_writable(struct conn *c)
@@ -79,6 +108,11 @@ static void serve(struct conn *c, enum verdict verdict)
 			/* fall through */
 		case CONN_READ:
 		case CONN_WAIT:
+#ifndef NAIVE_5_2
+#else
+			/* TODO 5.2 */
+			watch(c); /* what it waits for may have changed */
+#endif
 			return;
 		case CONN_WORK:
 		case CONN_SPIN:
@@ -104,8 +138,21 @@ static void on_readable(struct conn *c)
 	static char bytes[READ_SIZE];
 	ssize_t n = read(c->fd, bytes, sizeof(bytes));
 
-	/* A short read has drained the socket (epoll(7), Q9), unless the end comes behind: that is read like bytes. */
-	c->readable = n == sizeof(bytes) || (c->events & EPOLLRDHUP) || (n < 0 && errno == EINTR);
+#ifndef NAIVE_5_1
+	c->readable = n >= 0 || errno != EAGAIN; /* nothing else says that there are no more */
+#else
+	/* TODO 5.1 */
+	/* The event is dealt with. If there are more bytes, another one will say so. */
+	c->readable = false;
+#endif
+#ifndef NAIVE_5_3
+	/* A short read says so too (epoll(7), Q9). But behind the last bytes the end may stand, which is read like bytes. */
+	if (n > 0 && (size_t)n < sizeof(bytes) && !c->told_end)
+		c->readable = false;
+#else
+	/* TODO 5.3 */
+	/* Each request costs a second read, which only says EAGAIN. */
+#endif
 	if (n >= 0)
 		serve(c, conn_feed(c, bytes, (size_t)n));
 	else if (errno != EAGAIN && errno != EINTR)
@@ -144,9 +191,10 @@ static void on_event(struct conn *c, bool readable, bool writable)
 		on_accept();
 		return;
 	}
-	c->readable |= readable;
+	c->readable = readable; /* an event tells the whole state: if not of bytes, there are none */
 	if (c->fd >= 0 && writable)
 		serve(c, conn_next(c));
+#ifndef NAIVE_5_4
 	for (int i = 0; i < READS_MAX && has_turn(c); i++)
 		on_readable(c);
 	if (has_turn(c) && !c->queued) {
@@ -154,8 +202,15 @@ static void on_event(struct conn *c, bool readable, bool writable)
 		c->link = ready;
 		ready = c;
 	}
+#else
+	/* TODO 5.4 */
+	/* All of it, however much that is. */
+	while (has_turn(c))
+		on_readable(c);
+#endif
 }
 
+#ifndef NAIVE_5_4
 /* One turn for each that has bytes still; who has more after that is on the list again, for the next time. */
 static void take_turns(void)
 {
@@ -166,12 +221,16 @@ static void take_turns(void)
 		struct conn *next = c->link;
 		c->queued = false;
 		if (c->fd >= 0)
-			on_event(c, true, false);
+			on_event(c, c->readable, false);
 		else
 			conn_retire(c);
 		c = next;
 	}
 }
+#else
+/* TODO 5.4 */
+/* Who gives them that turn? */
+#endif
 
 /* Told to stop: each client gets the replies to what it has sent, and then the end. */
 static void drain(void)
@@ -192,18 +251,33 @@ static void event_loop(void)
 	struct epoll_event events[EVENTS_MAX];
 
 	while (listen_fd >= 0 || conn_first()) {
-		int n = epoll_wait(epoll_fd, events, EVENTS_MAX, ready ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1);
+#ifndef NAIVE_5_4
+		int timeout = ready ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1;
+#else
+		/* TODO 5.4 */
+		int timeout = accept_paused ? ACCEPT_RETRY_MS : -1;
+#endif
+		int n = epoll_wait(epoll_fd, events, EVENTS_MAX, timeout);
 		if (n < 0 && errno != EINTR)
 			die("cannot wait for events", "See epoll_wait(2).");
 		if (accept_paused)
 			watch_listener(EPOLL_CTL_MOD, false);
-		for (int i = 0; i < n; i++) {
-			struct conn *c = events[i].data.ptr;
-			if (c)
-				c->events = events[i].events;
-			on_event(c, events[i].events != EPOLLOUT, events[i].events & EPOLLOUT);
-		}
+#ifndef NAIVE_5_4
 		take_turns();
+#else
+			/* TODO 5.4 */
+#endif
+		for (int i = 0; i < n; i++) {
+#ifndef NAIVE_5_3
+			struct conn *c = events[i].data.ptr;
+			if (c && (events[i].events & EPOLLRDHUP))
+				c->told_end = true;
+#else
+			/* TODO 5.3 */
+			/* on_readable() never learns what else the event said. */
+#endif
+			on_event(events[i].data.ptr, events[i].events != EPOLLOUT, events[i].events & EPOLLOUT);
+		}
 		conn_reap();
 		if (stopping && listen_fd >= 0)
 			drain();

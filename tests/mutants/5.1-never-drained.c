@@ -1,0 +1,2 @@
+/* caught by: the server is looping */
+	c->readable = true;

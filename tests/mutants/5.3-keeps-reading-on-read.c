@@ -1,0 +1,5 @@
+/* caught by: 8 requests, but there were 16 */
+	if (n > 0 && (size_t)n < 2 && !c->told_end)
+		c->readable = false;
+/* ---- */
+/* as solved */

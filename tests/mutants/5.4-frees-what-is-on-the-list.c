@@ -1,0 +1,4 @@
+/* caught by: heap-use-after-free */
+/* as solved */
+/* ---- */
+	conn_retire(c);
