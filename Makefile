@@ -78,7 +78,7 @@ build/tools/%: build/tools/%.o $(PROBE)
 
 build/tests/%.o: tests/%.c | build/setup/test
 	$(call say,cc,$@)mkdir -p $(@D) && $(CC) $(CFLAGS) $(ALL_C) -Wno-missing-prototypes -Itools/probe -Ichapters/common -c $< -o $@
-build/tests/ch%: build/tests/ch%.o build/tests/support.o $(PROBE)
+build/tests/ch%: build/tests/ch%.o build/tests/exercise.o build/tests/support.o $(PROBE)
 	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lcriterion -lm -o $@
 build/tests/budgets: build/tests/budgets.o build/tests/support.o $(PROBE)
 	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lcriterion -lm -o $@

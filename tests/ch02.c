@@ -8,75 +8,13 @@
  * without connections sleeps, and only 2.3 whether one with connections does.
  */
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 
-#include "support.h"
-
-enum {
-	HOLD_US = 50000,	    /* long enough to send what the loop is to find when it returns */
-	HOLD_MAX_US = 400000,	    /* a busy machine needs longer; beyond this the test is skipped */
-	BLOB_REPLY = BLOB_MAX + 12, /* the largest BLOB, with its length in front and the line ends */
-};
+#include "exercise.h"
 
 BLACK_BOX_SUITE(ch02);
 BLACK_BOX_SUITE(ch02_counts);
-
-/* Ends a test and the server, whose descriptors are still open: how it stops is for ex1_ends_when_told to judge. */
-static void done(struct server *s)
-{
-	server_kill(s);
-	journal_pass();
-}
-
-/* ---- what the log says ---- */
-
-struct calls {
-	const struct crossing *all;
-	size_t count;
-};
-
-static struct calls calls_between(struct server *s, uint64_t from, uint64_t to)
-{
-	struct calls c;
-
-	c.all = server_crossings(s, from, to, &c.count);
-	return c;
-}
-
-/* How many were calls of `name`, with `within` among their arguments (NULL: whatever these are). */
-static size_t count_of(struct calls c, const char *name, const char *within)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < c.count; i++)
-		found += strcmp(c.all[i].name, name) == 0 && (!within || strstr(c.all[i].args, within));
-	return found;
-}
-
-/* The k clients send PING while the loop is held: the calls from the hold's own on, all replies included. */
-static struct calls held_batch(struct server *s, struct client *holder, struct client **clients, size_t k)
-{
-	for (uint32_t us = HOLD_US; us <= HOLD_MAX_US; us *= 2) {
-		struct round r = server_round(s, holder, &hold_spin, us, clients, k, "PING\r\n", 7);
-		if (r.exact)
-			return calls_between(s, r.start, r.end);
-	}
-	probe_skip("this machine is too busy to hold the server for as long as it takes to send %zu requests", k);
-}
-
-/* The server has begun to send to `c`. Nothing is read. */
-static void await_bytes(struct server *s, struct client *c)
-{
-	struct pollfd p = { .fd = client_fd(c), .events = POLLIN };
-
-	if (poll(&p, 1, PATIENCE_MS) != 1)
-		probe_fail("expected the first bytes of a reply within %d ms, but %s", PATIENCE_MS, server_state(s));
-}
 
 /* ---- 2.1 Ask about many at once ---- */
 
@@ -117,16 +55,10 @@ Test(ch02, ex1_ends_when_told)
 	struct server *s = server_start_default();
 
 	given("clients A and B are connected");
-	struct client *a = client_open(s, "A"), *b = client_open(s, "B");
+	struct client *clients[] = { client_open(s, "A"), client_open(s, "B") };
 	expect("both are answered");
-	client_ping(a);
-	client_ping(b);
-	server_quiet(s); /* else the signal might not meet it in select */
-	expect("SIGTERM, which interrupts select with EINTR, ends the server with status 0, and the clients see the end");
-	server_stop(s);
-	client_expect_end(a, false);
-	client_expect_end(b, false);
-	journal_pass();
+	clients_ping(clients, 2);
+	expect_stop(s, "select", clients, 2);
 }
 
 Test(ch02_counts, ex1_one_call_reports_them_all)
@@ -137,8 +69,7 @@ Test(ch02_counts, ex1_one_call_reports_them_all)
 	given("%d clients and a holder are connected; the server is traced", CLIENTS);
 	struct client *holder = client_open(s, "the holder"), **clients = clients_open(s, CLIENTS);
 	expect("they are answered, and answered again after they have all sent PING while the loop was held");
-	for (int i = 0; i < CLIENTS; i++)
-		client_ping(clients[i]);
+	clients_ping(clients, CLIENTS);
 	struct calls c = held_batch(s, holder, clients, CLIENTS);
 	expect("one select, %d reads and %d writes have answered the batch", CLIENTS, CLIENTS);
 	size_t calls = c.count - OF_THE_HOLD;
@@ -190,8 +121,7 @@ Test(ch02, ex2_others_are_served_meanwhile)
 	struct client *a = client_open(s, "A"), *slow = client_open_slow(s, "the slow client");
 	client_ping(a);
 	given("the slow client asks for 1 MiB, and takes nothing of what begins to come");
-	client_send(slow, "BLOB %d\r\n", BLOB_MAX);
-	await_bytes(s, slow);
+	ask_for_blob(slow);
 	expect("A is answered at once: a write to a socket without room returns and does not wait");
 	client_ping(a);
 	client_ping(a);
@@ -215,7 +145,7 @@ Test(ch02, ex2_each_gets_its_own)
 	}
 	expect("all of them begin to get their replies");
 	for (int i = 0; i < CLIENTS; i++)
-		await_bytes(s, slow[i]);
+		client_await_bytes(slow[i]);
 	expect("each gets every byte in order, the last to ask first");
 	for (int i = CLIENTS; i-- > 0;)
 		for (int j = 0; j < BLOBS; j++)
@@ -235,15 +165,14 @@ Test(ch02_counts, ex2_no_write_waits)
 	client_ping(slow);
 	uint64_t from = now_ns();
 	given("it asks for 1 MiB, and takes nothing until the first bytes are there");
-	client_send(slow, "BLOB %d\r\n", BLOB_MAX);
-	await_bytes(s, slow);
+	ask_for_blob(slow);
 	expect("it gets every byte, once it reads");
 	client_expect_blob(slow, BLOB_MAX);
 	client_ping(slow);
 	expect("the reply left in pieces: the first write took as much as the socket had room for");
 	struct calls c = calls_between(s, from, now_ns());
-	for (size_t i = 0; i < c.count && sum < BLOB_REPLY; i++) {
-		if (strcmp(c.all[i].name, "write") || c.all[i].result <= 0)
+	for (size_t i = 0; i < c.count && sum < (long)BLOB_REPLY(BLOB_MAX); i++) {
+		if (!is_call(&c.all[i], "write", NULL) || c.all[i].result <= 0)
 			continue;
 		first = writes++ == 0 ? c.all[i].result : first;
 		sum += c.all[i].result;
@@ -266,8 +195,7 @@ Test(ch02_counts, ex3_sleeps_afterwards)
 	given("a slow client has asked for 1 MiB and got all of it; the server is traced");
 	struct client *slow = client_open_slow(s, "the slow client");
 	client_ping(slow);
-	client_send(slow, "BLOB %d\r\n", BLOB_MAX);
-	await_bytes(s, slow);
+	ask_for_blob(slow);
 	client_expect_blob(slow, BLOB_MAX);
 	client_ping(slow);
 	expect("for half a second nobody says anything, and the server sleeps");
@@ -293,8 +221,7 @@ Test(ch02, ex3_sleeps_while_a_reply_waits)
 	expect("the server sleeps while nobody speaks");
 	expect_no_spin(s);
 	expect("the slow client asks for 1 MiB and takes nothing: A is answered, and the server sleeps until there is room");
-	client_send(slow, "BLOB %d\r\n", BLOB_MAX);
-	await_bytes(s, slow);
+	ask_for_blob(slow);
 	client_ping(a);
 	expect_no_spin(s);
 	expect("the slow client gets all of it, once it reads; then the server sleeps again");
@@ -314,8 +241,7 @@ Test(ch02, ex3_asks_each_time_anew)
 	client_ping(slow);
 	expect("%d times it asks for 1 MiB, lets the server wait for room, and then gets all of it", TIMES);
 	for (int i = 0; i < TIMES; i++) {
-		client_send(slow, "BLOB %d\r\n", BLOB_MAX);
-		await_bytes(s, slow);
+		ask_for_blob(slow);
 		client_expect_blob(slow, BLOB_MAX);
 		client_ping(slow);
 	}
@@ -330,16 +256,6 @@ static bool is_refused(struct client *c)
 	char byte;
 
 	return recv(client_fd(c), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
-}
-
-static void needs_descriptors(size_t count)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max < count)
-		probe_skip("a process may have %llu descriptors here, and this test needs %zu",
-			   (unsigned long long)limit.rlim_max, count);
 }
 
 /* Those refused are told so and see the end; the others are answered. Returns how many those are. */

@@ -6,87 +6,16 @@
  * Every test looks at one way in which the naive server breaks, and leaves
  * what belongs to another exercise alone.
  */
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "support.h"
-
-enum {
-	HOLD_US = 50000,	    /* long enough to send what the loop is to find when it returns */
-	HOLD_MAX_US = 400000,	    /* a busy machine needs longer; beyond this the test is skipped */
-	BLOB_REPLY = BLOB_MAX + 12, /* the largest BLOB, with its length in front and the line ends */
-};
+#include "exercise.h"
 
 BLACK_BOX_SUITE(ch03);
 BLACK_BOX_SUITE(ch03_counts);
 
-/* Ends a test and the server, whose descriptors are still open: how it stops is for ex1_ends_when_told to judge. */
-static void done(struct server *s)
-{
-	server_kill(s);
-	journal_pass();
-}
-
-/* ---- what the log says ---- */
-
-struct calls {
-	const struct crossing *all;
-	size_t count;
-};
-
-static struct calls calls_between(struct server *s, uint64_t from, uint64_t to)
-{
-	struct calls c;
-
-	c.all = server_crossings(s, from, to, &c.count);
-	return c;
-}
-
-/* How many were calls of `name`, with `within` among their arguments (NULL: whatever these are). */
-static size_t count_of(struct calls c, const char *name, const char *within)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < c.count; i++)
-		found += strcmp(c.all[i].name, name) == 0 && (!within || strstr(c.all[i].args, within));
-	return found;
-}
-
-/* The k clients send PING while the loop is held: the calls from the hold's own on, all replies included. */
-static struct calls held_batch(struct server *s, struct client *holder, struct client **clients, size_t k)
-{
-	for (uint32_t us = HOLD_US; us <= HOLD_MAX_US; us *= 2) {
-		struct round r = server_round(s, holder, &hold_spin, us, clients, k, "PING\r\n", 7);
-		if (r.exact)
-			return calls_between(s, r.start, r.end);
-	}
-	probe_skip("this machine is too busy to hold the server for as long as it takes to send %zu requests", k);
-}
-
-/* The server has begun to send to `c`. Nothing is read. */
-static void await_bytes(struct server *s, struct client *c)
-{
-	struct pollfd p = { .fd = client_fd(c), .events = POLLIN };
-
-	if (poll(&p, 1, PATIENCE_MS) != 1)
-		probe_fail("expected the first bytes of a reply within %d ms, but %s", PATIENCE_MS, server_state(s));
-}
-
 /* ---- 3.1 An array that grows ---- */
-
-static void needs_descriptors(size_t count)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_max < count)
-		probe_skip("a process may have %llu descriptors here, and this test needs %zu",
-			   (unsigned long long)limit.rlim_max, count);
-}
 
 /* Connected in portions, each of which the server has dealt with before the next one comes. */
 static struct client **crowd_open(struct server *s, size_t count)
@@ -157,11 +86,7 @@ Test(ch03, ex1_sleeps_until_asked)
 	client_ping(a);
 	client_ping(b);
 	client_ping(c);
-	server_quiet(s); /* else the signal might not meet it in poll */
-	expect("SIGTERM, which interrupts poll with EINTR, ends the server with status 0, and the clients see the end");
-	server_stop(s);
-	client_expect_end(a, false);
-	journal_pass();
+	expect_stop(s, "poll", &a, 1);
 }
 
 Test(ch03_counts, ex1_one_poll_reports_them_all)
@@ -171,8 +96,7 @@ Test(ch03_counts, ex1_one_poll_reports_them_all)
 
 	given("%d clients and a holder are connected and were answered; the server is traced", CLIENTS);
 	struct client *holder = client_open(s, "the holder"), **clients = clients_open(s, CLIENTS);
-	for (int i = 0; i < CLIENTS; i++)
-		client_ping(clients[i]);
+	clients_ping(clients, CLIENTS);
 	given("they have all sent PING while the loop was held, and were answered again");
 	struct calls c = held_batch(s, holder, clients, CLIENTS);
 	expect("one poll, %d reads and %d writes have answered the batch", CLIENTS, CLIENTS);
@@ -194,7 +118,7 @@ Test(ch03_counts, ex1_one_poll_reports_them_all)
 static long entries_of_last_poll(struct calls c)
 {
 	for (size_t i = c.count; i-- > 0;) {
-		const char *array_end = strcmp(c.all[i].name, "poll") == 0 ? strstr(c.all[i].args, "], ") : NULL;
+		const char *array_end = is_call(&c.all[i], "poll", NULL) ? strstr(c.all[i].args, "], ") : NULL;
 		if (array_end)
 			return strtol(array_end + 3, NULL, 10);
 	}
@@ -267,16 +191,15 @@ Test(ch03, ex2_those_who_stay_are_found)
 static struct calls held_quits(struct server *s, struct client *holder)
 {
 	enum { CLIENTS = 8 };
+	uint32_t us = HOLD_US;
+	struct client **clients;
+	struct calls calls;
 
-	for (uint32_t us = HOLD_US; us <= HOLD_MAX_US; us *= 2) {
-		struct client **clients = clients_open(s, CLIENTS);
-		for (int i = 0; i < CLIENTS; i++)
-			client_ping(clients[i]);
-		struct round r = server_round(s, holder, &hold_spin, us, clients, CLIENTS, "QUIT\r\n", 5);
-		if (r.exact)
-			return calls_between(s, r.start, r.end);
-	}
-	probe_skip("this machine is too busy to hold the server for as long as it takes to send 8 requests");
+	do {
+		clients = clients_open(s, CLIENTS); /* others each time: these are to leave */
+		clients_ping(clients, CLIENTS);
+	} while (!held_round(s, holder, &us, clients, CLIENTS, "QUIT\r\n", 5, &calls));
+	return calls;
 }
 
 Test(ch03_counts, ex3_nobody_is_skipped)
@@ -323,7 +246,7 @@ Test(ch03_counts, ex3_nobody_is_served_twice)
 	struct calls c = calls_between(s, from, server_quiet(s));
 	size_t empty = 0;
 	for (size_t i = 0; i < c.count; i++)
-		empty += strcmp(c.all[i].name, "read") == 0 && c.all[i].result < 0;
+		empty += is_call(&c.all[i], "read", NULL) && c.all[i].result < 0;
 	if (empty > 0)
 		probe_fail(
 			"expected that every read finds bytes, but %zu of %zu found none: an entry beyond `count`, or one that had its turn, was looked at again",
@@ -338,8 +261,7 @@ Test(ch03, ex3_those_between_are_served)
 
 	given("%d clients and a holder are connected and quiet", CLIENTS);
 	struct client *holder = client_open(s, "the holder"), **clients = clients_open(s, CLIENTS);
-	for (int i = 0; i < CLIENTS; i++)
-		client_ping(clients[i]);
+	clients_ping(clients, CLIENTS);
 	given("while the loop is held, every other one sends QUIT and the rest ECHO");
 	server_hold(s, holder, &hold_spin, HOLD_US);
 	for (int i = 0; i < CLIENTS; i++)
@@ -367,8 +289,7 @@ static struct client *half_closed(struct server *s)
 	struct client *slow = client_open_slow(s, "the slow client");
 
 	client_ping(slow);
-	client_send(slow, "BLOB %d\r\n", BLOB_MAX);
-	await_bytes(s, slow);
+	ask_for_blob(slow);
 	client_shut_writing(slow);
 	return slow;
 }
@@ -387,10 +308,10 @@ Test(ch03, ex4_gets_what_it_is_owed)
 	expect("the slow client gets every byte, and then the end");
 	size_t came = client_read_some(slow, bytes, sizeof(bytes));
 	journal_note("measured", "%zu", came / 1024);
-	if (came != (size_t)BLOB_REPLY)
+	if (came != BLOB_REPLY(BLOB_MAX))
 		probe_fail(
 			"the slow client expected %zu bytes, but the connection was closed after %zu: that it will send no more does not say that it will read no more",
-			(size_t)BLOB_REPLY, came);
+			BLOB_REPLY(BLOB_MAX), came);
 	client_ping(a);
 	done(s);
 }

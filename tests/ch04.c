@@ -11,52 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support.h"
+#include "exercise.h"
 
-enum {
-	HOLD_US = 50000,       /* long enough to send what the loop is to find when it returns */
-	LONG_HOLD_US = 200000, /* long enough to connect a burst */
-};
+enum { LONG_HOLD_US = 200000 }; /* long enough to connect a burst */
 
 BLACK_BOX_SUITE(ch04);
 BLACK_BOX_SUITE(ch04_counts);
-
-/* Ends a test and the server, whose descriptors are still open: how it stops is for ex1_ends_when_told to judge. */
-static void done(struct server *s)
-{
-	server_kill(s);
-	journal_pass();
-}
-
-/* ---- what the log says ---- */
-
-struct calls {
-	const struct crossing *all;
-	size_t count;
-};
-
-static struct calls calls_between(struct server *s, uint64_t from, uint64_t to)
-{
-	struct calls c;
-
-	c.all = server_crossings(s, from, to, &c.count);
-	return c;
-}
-
-static bool is_call(const struct crossing *c, const char *name, const char *within)
-{
-	return strcmp(c->name, name) == 0 && (!within || strstr(c->args, within));
-}
-
-/* How many were calls of `name`, with `within` among their arguments (NULL: whatever these are). */
-static size_t count_of(struct calls c, const char *name, const char *within)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < c.count; i++)
-		found += is_call(&c.all[i], name, within);
-	return found;
-}
 
 /* The first one, as far as it can be told to a person: what follows in strace's line is an address. */
 static const char *first_of(struct calls c, const char *name)
@@ -142,16 +102,10 @@ Test(ch04, ex1_ends_when_told)
 	struct server *s = server_start_default();
 
 	given("clients A and B are connected");
-	struct client *a = client_open(s, "A"), *b = client_open(s, "B");
+	struct client *clients[] = { client_open(s, "A"), client_open(s, "B") };
 	expect("both are answered, and the server waits again");
-	client_ping(a);
-	client_ping(b);
-	server_quiet(s);
-	expect("SIGTERM, which interrupts epoll_wait with EINTR, ends the server with status 0, and the clients see the end");
-	server_stop(s);
-	client_expect_end(a, false);
-	client_expect_end(b, false);
-	journal_pass();
+	clients_ping(clients, 2);
+	expect_stop(s, "epoll_wait", clients, 2);
 }
 
 Test(ch04_counts, ex1_registers_once)
@@ -190,11 +144,9 @@ Test(ch04_counts, ex1_one_wait_for_all_that_are_ready)
 	given("%d clients and a holder are connected; the server is traced", CLIENTS);
 	struct client *holder = client_open(s, "the holder"), **clients = clients_open(s, CLIENTS);
 	expect("they are answered, and answered again after they have all sent PING while the loop was held");
-	for (int i = 0; i < CLIENTS; i++)
-		client_ping(clients[i]);
-	struct round r = server_round(s, holder, &hold_spin, HOLD_US, clients, CLIENTS, "PING\r\n", 7);
+	clients_ping(clients, CLIENTS);
+	struct calls c = held_batch(s, holder, clients, CLIENTS);
 	expect("one epoll_wait has returned all %d events", CLIENTS);
-	struct calls c = calls_between(s, r.start, r.end);
 	for (size_t i = 0; i < c.count; i++)
 		if (is_call(&c.all[i], "epoll_wait", NULL) && c.all[i].result > most)
 			most = c.all[i].result;
@@ -341,12 +293,10 @@ Test(ch04_counts, ex3_no_call_for_a_reply_that_fits)
 
 	given("%d clients and a holder are connected and quiet; the server is traced", CLIENTS);
 	struct client *holder = client_open(s, "the holder"), **clients = clients_open(s, CLIENTS);
-	for (int i = 0; i < CLIENTS; i++)
-		client_ping(clients[i]);
+	clients_ping(clients, CLIENTS);
 	given("all of them send PING while the loop is held, and get their replies");
-	struct round r = server_round(s, holder, &hold_spin, HOLD_US, clients, CLIENTS, "PING\r\n", 7);
+	struct calls c = held_batch(s, holder, clients, CLIENTS);
 	expect("no epoll_ctl: each reply fits into its socket, so there is nothing to ask for");
-	struct calls c = calls_between(s, r.start, r.end);
 	size_t asked = count_of(c, "epoll_ctl", NULL);
 	if (asked > 0)
 		probe_fail("expected no epoll_ctl, but %d replies cost %zu of them, the first of which was %s", CLIENTS,

@@ -295,12 +295,13 @@ size_t files_at_rest(struct server *s)
 void expect_files(struct server *s, size_t files)
 {
 	struct timespec step = { 0, 1000000 };
+	struct stillness stillness = { 0 };
 	size_t open = files;
 
 	if (exempt("files"))
 		return;
 	/* A server at rest may be in the middle of a WORK: its next event, perhaps the peer's end, comes after that. */
-	for (int waited = 0; waited < patience_ms(); waited++) {
+	for (int waited = 0; waited < patience_ms() && !server_is_still(s, NULL, &stillness); waited++) {
 		server_quiet(s);
 		open = server_open_files(s);
 		if (open == files)

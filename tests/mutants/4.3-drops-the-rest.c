@@ -1,4 +1,4 @@
-/* caught by: nothing came within */
+/* caught by: the server waits in epoll_wait */
 	if (c->fd < 0 || events == c->events)
 		return;
 	c->events = events;

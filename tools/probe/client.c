@@ -85,7 +85,7 @@ static void connect_client(struct client *c)
 	int error = connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? errno : 0;
 
 	if (error == EINPROGRESS) {
-		if (!wait_ready(c->fd, POLLOUT, deadline_in(PATIENCE_MS)))
+		if (wait_ready(c, POLLOUT, deadline_in(PATIENCE_MS)) != READY)
 			probe_fail("%s could not connect: nothing answered: %s", c->name, server_state(c->server));
 		error = pending_error(c->fd);
 	}
@@ -149,7 +149,7 @@ void client_send_bytes(struct client *c, const void *bytes, size_t size)
 		if (n < 0)
 			probe_fail("%s could not send (%s): %s", c->name, strerror(errno), server_state(c->server));
 		sent += (size_t)n;
-		if (n == 0 && !wait_ready(c->fd, POLLOUT, deadline_in(PATIENCE_MS)))
+		if (n == 0 && wait_ready(c, POLLOUT, deadline_in(PATIENCE_MS)) != READY)
 			probe_fail("%s could send only %zu of %zu bytes, then nothing was taken any more: %s", c->name,
 				   sent, size, server_state(c->server));
 	}
@@ -180,9 +180,9 @@ void client_send(struct client *c, const char *format, ...)
 
 /* ---- receive ---- */
 
-enum { ENDED = 0, RESET = -1, LATE = -2 };
+enum { ENDED = 0, RESET = -1 };
 
-/* What came, at least one byte, or one of the above. RESET leaves the reason in errno. */
+/* What came, at least one byte; or one of the above, or LATE or STILL. RESET leaves the reason in errno. */
 static ssize_t receive_some(struct client *c, void *bytes, size_t size, uint64_t deadline)
 {
 	for (;;) {
@@ -192,8 +192,9 @@ static ssize_t receive_some(struct client *c, void *bytes, size_t size, uint64_t
 			return n;
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
 			return RESET;
-		if (!wait_ready(c->fd, POLLIN, deadline))
-			return LATE;
+		enum waited waited = wait_ready(c, POLLIN, deadline);
+		if (waited != READY)
+			return waited;
 	}
 }
 
@@ -203,7 +204,7 @@ static const char *what_happened(struct client *c, ssize_t result)
 	int error = errno;
 	const char *doing;
 
-	if (result != LATE)
+	if (result == ENDED || result == RESET)
 		pause_us(20000); /* a server that dies closes its sockets a moment before it can be reaped */
 	doing = server_state(c->server);
 	if (c->server->ended)
@@ -212,6 +213,8 @@ static const char *what_happened(struct client *c, ssize_t result)
 		return text("the server closed the connection: %s", doing);
 	if (result == RESET)
 		return text("the connection failed (%s): %s", strerror(error), doing);
+	if (result == STILL)
+		return text("nothing came: %s", doing);
 	return text("nothing came within %g s: %s", patience(PATIENCE_MS) / 1000.0, doing);
 }
 
@@ -337,11 +340,11 @@ size_t client_read_some(struct client *c, void *bytes, size_t size)
 	while (have < size) {
 		ssize_t n = receive_some(c, (char *)bytes + have, size - have, deadline_in(PATIENCE_MS));
 
-		if (n == LATE)
+		if (n == ENDED || n == RESET)
+			break;
+		if (n < 0)
 			probe_fail("%s was to read %zu bytes, but after %zu %s", c->name, size, have,
 				   what_happened(c, n));
-		if (n <= 0)
-			break;
 		have += (size_t)n;
 	}
 	return have;
@@ -355,10 +358,18 @@ void client_expect_end(struct client *c, bool reset)
 	if (n > 0)
 		probe_fail("%s expected the end of the connection, but %s came", c->name,
 			   quoted(came, (size_t)n, SHOWN_MAX));
-	if (n == LATE)
+	if (n == LATE || n == STILL)
 		probe_fail("%s expected the end of the connection, but %s", c->name, what_happened(c, n));
 	if (n == RESET && !(reset && errno == ECONNRESET))
 		probe_fail("%s expected an orderly end of the connection, but got %s", c->name, strerror(errno));
+}
+
+void client_await_bytes(struct client *c)
+{
+	enum waited waited = wait_ready(c, POLLIN, deadline_in(PATIENCE_MS));
+
+	if (waited != READY)
+		probe_fail("%s expected the first bytes of a reply, but %s", c->name, what_happened(c, waited));
 }
 
 void client_expect_silence(struct client *c)

@@ -64,6 +64,7 @@ void server_hold(struct server *s, struct client *holder, const struct hold *hol
 	char command[256];
 	size_t first = s->log ? log_count(s->log) : 0;
 	uint64_t cpu = server_loop_cpu_ns(s), start = monotonic_ns(), deadline = deadline_in(PATIENCE_MS);
+	struct stillness stillness = { 0 };
 
 	send_hold(holder, hold, us, command, sizeof(command));
 	for (;;) {
@@ -72,7 +73,7 @@ void server_hold(struct server *s, struct client *holder, const struct hold *hol
 
 		if (begun && (!s->log || is_delivered(s->log, first, hold)))
 			return;
-		if (is_past(deadline) || !server_alive(s))
+		if (is_past(deadline) || !server_alive(s) || server_is_still(s, holder, &stillness))
 			probe_fail("%s could not hold the server with %s: %s", holder->name,
 				   quoted(command, strlen(command), 60), server_state(s));
 		pause_us(200);

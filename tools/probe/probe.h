@@ -9,7 +9,7 @@
  * writes the verdict to the journal and calls the failure handler. So a test
  * reads as a list of steps, and has no branches. Every wait has a bound
  * (PATIENCE_MS); what passes it is a failure that says what the server was
- * doing instead.
+ * doing instead. A server that sleeps for good is not waited for that long.
  */
 #ifndef CROSSINGS_PROBE_H
 #define CROSSINGS_PROBE_H
@@ -108,6 +108,19 @@ size_t server_open_files(const struct server *s);	  /* entries of /proc/PID/fd *
  */
 uint64_t server_quiet(struct server *s);
 
+/*
+ * True once it has slept for a second, and neither a clock nor a byte on its
+ * way, to it or from it, is going to wake it: so waiting on is in vain. Looks
+ * now and then, when it is called again and again with a `stillness` that
+ * began as zeros. Where `c` is not NULL, what was sent to it and from it
+ * has arrived. Never true of a server that has a ring, or no longer listens.
+ */
+struct stillness {
+	uint64_t next_look, since, print;
+};
+struct client;
+bool server_is_still(struct server *s, const struct client *c, struct stillness *w);
+
 /* True while it runs. */
 bool server_alive(struct server *s);
 
@@ -188,6 +201,9 @@ void client_expect_bytes(struct client *c, const void *bytes, size_t size);
 
 /* "$n\r\n", the n bytes of BLOB n as the kit makes them, "\r\n" */
 void client_expect_blob(struct client *c, size_t n);
+
+/* Waits until a byte, or an end, is there. Nothing is read. */
+void client_await_bytes(struct client *c);
 
 /* One line, without its end, in a static buffer. */
 const char *client_read_line(struct client *c);

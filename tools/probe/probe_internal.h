@@ -37,8 +37,13 @@ int patience(int ms);
 uint64_t deadline_in(int ms);
 bool is_past(uint64_t deadline);
 
-/* Waits until `fd` is ready for `events`; false at the deadline. Drains servers' output meanwhile. */
-bool wait_ready(int fd, short events, uint64_t deadline);
+/*
+ * Waits until the client's socket is ready for `events`. Drains servers'
+ * output meanwhile. LATE: not before the deadline; STILL: and never, as the
+ * server sleeps for good.
+ */
+enum waited { READY = 1, LATE = -2, STILL = -3 };
+enum waited wait_ready(const struct client *c, short events, uint64_t deadline);
 
 /* ---- server.c ---- */
 
@@ -93,6 +98,28 @@ char task_state(pid_t pid, pid_t tid, char comm[32]);
 /* True when each of its threads sleeps in the kernel, those of io_uring aside. */
 bool server_rests(const struct server *s);
 uint64_t server_loop_cpu_ns(const struct server *s);
+
+/* ---- state.c ---- */
+
+/* A system call that a server may wait in, and what may end its wait besides that which it waits for. */
+struct waiting_call {
+	long number;
+	const char *name;
+	enum {
+		BOUND_NONE,
+		BOUND_MS,	/* argument `arg`, an int; negative: none */
+		BOUND_POINTER,	/* argument `arg`; NULL: none */
+		BOUND_RCVTIMEO, /* an option of the socket that is the first argument */
+		BOUND_SNDTIMEO,
+		BOUND_ITSELF, /* the call itself, always or in a way that can't be seen */
+	} bound;
+	int arg; /* 0 where there is none */
+};
+const struct waiting_call *waiting_call(long number); /* NULL: another call */
+
+/* ---- still.c: server_is_still ---- */
+
+enum { LOOK_MS = 50 }; /* how often it looks, at the most */
 
 /* ---- strace_log.c ---- */
 

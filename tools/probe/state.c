@@ -79,49 +79,53 @@ static void describe_end(const struct server *s)
 
 /* ---- it runs ---- */
 
-/* Only the calls that a server may wait in. Numbers differ between machines; some machines lack the older calls. */
-static const struct {
-	long number;
-	const char *name;
-} waiting_calls[] = {
-	{ SYS_read, "read" },
-	{ SYS_write, "write" },
-	{ SYS_readv, "readv" },
-	{ SYS_writev, "writev" },
-	{ SYS_recvfrom, "recv" },
-	{ SYS_recvmsg, "recvmsg" },
-	{ SYS_sendto, "send" },
-	{ SYS_sendmsg, "sendmsg" },
-	{ SYS_accept, "accept4" },
-	{ SYS_accept4, "accept4" },
-	{ SYS_connect, "connect" },
-	{ SYS_pselect6, "select" },
-	{ SYS_ppoll, "poll" },
-	{ SYS_epoll_pwait, "epoll_wait" },
-	{ SYS_epoll_pwait2, "epoll_wait" },
-	{ SYS_io_uring_enter, "io_uring_enter" },
-	{ SYS_futex, "futex" },
-	{ SYS_nanosleep, "nanosleep" },
-	{ SYS_clock_nanosleep, "nanosleep" },
-	{ SYS_wait4, "wait4" },
-	{ SYS_waitid, "waitid" },
-	{ SYS_rt_sigtimedwait, "rt_sigtimedwait" },
-	{ SYS_rt_sigsuspend, "rt_sigsuspend" },
+/* Numbers differ between machines; some machines lack the older calls. */
+static const struct waiting_call waiting_calls[] = {
+	{ SYS_read, "read", BOUND_RCVTIMEO, 0 },
+	{ SYS_write, "write", BOUND_SNDTIMEO, 0 },
+	{ SYS_readv, "readv", BOUND_RCVTIMEO, 0 },
+	{ SYS_writev, "writev", BOUND_SNDTIMEO, 0 },
+	{ SYS_recvfrom, "recv", BOUND_RCVTIMEO, 0 },
+	{ SYS_recvmsg, "recvmsg", BOUND_RCVTIMEO, 0 },
+	{ SYS_sendto, "send", BOUND_SNDTIMEO, 0 },
+	{ SYS_sendmsg, "sendmsg", BOUND_SNDTIMEO, 0 },
+	{ SYS_accept, "accept4", BOUND_RCVTIMEO, 0 },
+	{ SYS_accept4, "accept4", BOUND_RCVTIMEO, 0 },
+	{ SYS_connect, "connect", BOUND_ITSELF, 0 },
+	{ SYS_pselect6, "select", BOUND_POINTER, 4 },
+	{ SYS_ppoll, "poll", BOUND_POINTER, 2 },
+	{ SYS_epoll_pwait, "epoll_wait", BOUND_MS, 3 },
+	{ SYS_epoll_pwait2, "epoll_wait", BOUND_POINTER, 3 },
+	{ SYS_io_uring_enter, "io_uring_enter", BOUND_ITSELF, 0 },
+	{ SYS_futex, "futex", BOUND_POINTER, 3 },
+	{ SYS_nanosleep, "nanosleep", BOUND_ITSELF, 0 },
+	{ SYS_clock_nanosleep, "nanosleep", BOUND_ITSELF, 0 },
+	{ SYS_wait4, "wait4", BOUND_NONE, 0 },
+	{ SYS_waitid, "waitid", BOUND_NONE, 0 },
+	{ SYS_rt_sigtimedwait, "rt_sigtimedwait", BOUND_POINTER, 2 },
+	{ SYS_rt_sigsuspend, "rt_sigsuspend", BOUND_NONE, 0 },
 #ifdef SYS_select
-	{ SYS_select, "select" },
-	{ SYS_poll, "poll" },
-	{ SYS_epoll_wait, "epoll_wait" },
-	{ SYS_pause, "pause" },
+	{ SYS_select, "select", BOUND_POINTER, 4 },
+	{ SYS_poll, "poll", BOUND_MS, 2 },
+	{ SYS_epoll_wait, "epoll_wait", BOUND_MS, 3 },
+	{ SYS_pause, "pause", BOUND_NONE, 0 },
 #endif
 };
 
-static const char *call_name(long number)
+const struct waiting_call *waiting_call(long number)
 {
 	for (size_t i = 0; i < sizeof(waiting_calls) / sizeof(waiting_calls[0]); i++) {
 		if (waiting_calls[i].number == number)
-			return waiting_calls[i].name;
+			return &waiting_calls[i];
 	}
-	return text("system call %ld", number);
+	return NULL;
+}
+
+static const char *call_name(long number)
+{
+	const struct waiting_call *call = waiting_call(number);
+
+	return call ? call->name : text("system call %ld", number);
 }
 
 struct waits {

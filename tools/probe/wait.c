@@ -97,22 +97,24 @@ static nfds_t fill_watched(struct pollfd *watched, int fd, short events)
 	return n;
 }
 
-bool wait_ready(int fd, short events, uint64_t deadline)
+enum waited wait_ready(const struct client *c, short events, uint64_t deadline)
 {
 	struct pollfd watched[WATCHED_MAX];
+	struct stillness stillness = { 0 };
+	bool still = false;
 
 	for (;;) {
-		nfds_t n = fill_watched(watched, fd, events);
-		uint64_t now = monotonic_ns();
-		int ms = now < deadline ? (int)((deadline - now) / 1000000u) + 1 : 0;
-		int ready = poll(watched, n, ms);
+		nfds_t n = fill_watched(watched, c->fd, events);
+		bool late = is_past(deadline);
+		int ready = poll(watched, n, late || still ? 0 : LOOK_MS);
 
 		end_if_told();
 		if (ready > 0 && watched[0].revents)
-			return true;
+			return READY;
+		if (late || still)
+			return still ? STILL : LATE;
 		if (ready > 0)
 			drain_outputs();
-		else if (ms == 0)
-			return false;
+		still = server_is_still(c->server, c, &stillness);
 	}
 }
