@@ -102,6 +102,12 @@ build/tests/fuzz: tests/fuzz.c tests/unit_talk.h $(addprefix chapters/common/,co
 costs: $(SERVERS:%=build/plain/solutions/%/server) build/tools/syscount ## crossings per request, exact, for every finished server
 	@$(LAB) costs
 
+.PHONY: waits
+waits: $(SERVERS:%=build/plain/solutions/%/server) build/tools/waits ## context switches a request, and the memory of idle connections
+	@mkdir -p build/results && rm -f build/results/waits.tsv
+	@$(foreach s,$(SERVERS),build/tools/waits --model $(s:0%=%) --tsv build/results/waits.tsv --append -- build/plain/solutions/$(s)/server &&) \
+		echo "written: build/results/waits.tsv"
+
 $(NUMBERS:%=trace%): trace%: build/tools/trace ## the strace of one held batch of chapter N, annotated
 	@$(LAB) trace $*
 

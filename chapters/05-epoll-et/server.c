@@ -194,7 +194,6 @@ static void event_loop(void)
 			die("cannot wait for events", "See epoll_wait(2).");
 		if (accept_paused)
 			watch_listener(EPOLL_CTL_MOD, false);
-			/* TODO 5.4, continued */
 		for (int i = 0; i < n; i++) {
 			/* TODO 5.3, continued */
 			/* on_readable() never learns what else the event said. */

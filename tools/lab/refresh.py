@@ -9,7 +9,7 @@ from costs import TSV, finished, table, traced
 from counter import BATCHES, read_costs
 from manifest import load_all
 
-BLOCK = re.compile(r"(<!-- (costs|summary|trace|scale)(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (costs|summary|trace|scale|waits)(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 SENTENCE = re.compile(r"^\d+ requests took .*", re.M)
 
 
@@ -61,10 +61,19 @@ def scale():
     return "\n".join(lines)
 
 
+def waits():
+    """What waiting costs: switches and memory, for chapter 1."""
+    lines = ["| model | switches a request | resident | address space, for an idle connection |", "|---|---|---|---|"]
+    for row in records(TSV.with_name("waits.tsv")):
+        sizes = " | ".join(f"{int(row[f'{kind}_bytes_per_connection']):,} bytes" for kind in ("rss", "space"))
+        lines.append(f"| {row['model']} | {float(row['switches_per_request']):.2f} | {sizes} |")
+    return "\n".join(lines)
+
+
 def records(path):
     """The rows of a result file, as dicts."""
     if not path.exists():
-        raise LabError(f"there is no {path} yet: make scale")
+        raise LabError(f"there is no {path} yet: make {path.stem.split('-')[0]}")
     lines = [line.split("\t") for line in path.read_text().splitlines() if line and not line.startswith("#")]
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
@@ -74,8 +83,8 @@ def content(kind, which, chapter):
     if kind == "trace":
         wanted = chapter or next(c for c in load_all() if str(c.number) == which)
         return f"```\n{traced(wanted)}\n```\n"
-    if kind in ("summary", "scale"):
-        return {"summary": summary, "scale": scale}[kind]() + "\n"
+    if kind in ("summary", "scale", "waits"):
+        return {"summary": summary, "scale": scale, "waits": waits}[kind]() + "\n"
     return chapter_costs(chapter) + "\n" if chapter else f"```\n{table()}\n```\n"
 
 
@@ -98,7 +107,7 @@ def check():
     for path, chapter in pages():
         text = read_text(path)
         for found in BLOCK.finditer(text):
-            if found[2] == "scale":  # times, not counts
+            if found[2] in ("scale", "waits"):  # times and sizes, not exact counts
                 continue
             item = f"{path}:{text.count(chr(10), 0, found.start()) + 1} {found[2]}"
             fresh, old = content(found[2], found[3], chapter), found[4]

@@ -1,0 +1,95 @@
+/*
+ * waits: what it costs a server that its clients make it wait: context
+ * switches, counted over a thousand requests, and memory, with a crowd of
+ * connections that say nothing.
+ *
+ * Exit status: 0 done, 1 failed, 2 usage.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "probe.h"
+#include "tool.h"
+
+enum {
+	CLIENTS = 8,
+	ROUNDS = 125, /* 1,000 requests in all */
+	CROWD = 900,  /* silent connections: select takes no more than 1,019 */
+};
+
+static struct {
+	char *tsv, *model;
+	bool append;
+} opt = { .model = "-" };
+
+static const struct tool_option table[] = {
+	{ "tsv", OPTION_TEXT, &opt.tsv, 0, "FILE", "also write a row there" },
+	{ "append", OPTION_FLAG, &opt.append, 0, NULL, "add to that file" },
+	{ "model", OPTION_TEXT, &opt.model, 0, "NAME", "the name of the row" },
+	{ 0 },
+};
+
+/* Each round sends one PING on every client, and collects the replies. */
+static uint64_t switches_of(struct server *s)
+{
+	struct client *clients[CLIENTS];
+	uint64_t before;
+
+	for (size_t i = 0; i < CLIENTS; i++) {
+		clients[i] = client_open(s, NULL);
+		client_ping(clients[i]);
+	}
+	server_quiet(s);
+	before = server_context_switches(s);
+	for (size_t round = 0; round < ROUNDS; round++) {
+		for (size_t i = 0; i < CLIENTS; i++)
+			client_send(clients[i], "PING\r\n");
+		for (size_t i = 0; i < CLIENTS; i++)
+			client_expect(clients[i], "+PONG\r\n");
+	}
+	server_quiet(s);
+	return server_context_switches(s) - before;
+}
+
+/* Address space, in bytes. */
+static uint64_t size_of(const struct server *s)
+{
+	char path[64];
+	unsigned long pages = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)server_pid(s));
+	FILE *file = fopen(path, "re");
+	if (!file || fscanf(file, "%lu", &pages) != 1)
+		probe_fail("%s can't be read", path);
+	fclose(file);
+	return pages * 4096;
+}
+
+int main(int argc, char **argv)
+{
+	struct server_options options = { .argv = tool_options(argc, argv, "what waiting costs a server", table) };
+	struct server *s;
+	uint64_t switches, resident, space;
+
+	probe_handle_signals();
+	s = server_start(&options);
+	switches = switches_of(s);
+	resident = server_rss(s);
+	space = size_of(s);
+	for (size_t i = 0; i < CROWD; i++)
+		client_ping(client_open(s, NULL));
+	resident = (server_rss(s) - resident) / CROWD;
+	space = (size_of(s) - space) / CROWD;
+	printf("  %-12s %6.2f switches a request   %7llu bytes resident, %9llu of address space, an idle connection\n",
+	       opt.model, (double)switches / (CLIENTS * ROUNDS), (unsigned long long)resident,
+	       (unsigned long long)space);
+	if (opt.tsv) {
+		FILE *file = results_open(
+			opt.tsv, opt.append, NULL,
+			"model\tswitches_per_request\trss_bytes_per_connection\tspace_bytes_per_connection");
+		fprintf(file, "%s\t%.3f\t%llu\t%llu\n", opt.model, (double)switches / (CLIENTS * ROUNDS),
+			(unsigned long long)resident, (unsigned long long)space);
+		fclose(file);
+	}
+	return TOOL_DONE;
+}
