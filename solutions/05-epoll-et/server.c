@@ -265,7 +265,6 @@ static void event_loop(void)
 #ifndef NAIVE_5_4
 		take_turns();
 #else
-			/* TODO 5.4 */
 #endif
 		for (int i = 0; i < n; i++) {
 #ifndef NAIVE_5_3
