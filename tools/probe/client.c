@@ -145,9 +145,10 @@ void client_send_bytes(struct client *c, const void *bytes, size_t size)
 
 	while (sent < size) {
 		ssize_t n = client_send_some(c, (const char *)bytes + sent, size - sent);
+		int error = errno; /* server_state() has its own */
 
 		if (n < 0)
-			probe_fail("%s could not send (%s): %s", c->name, strerror(errno), server_state(c->server));
+			probe_fail("%s could not send (%s): %s", c->name, strerror(error), server_state(c->server));
 		sent += (size_t)n;
 		if (n == 0 && wait_ready(c, POLLOUT, deadline_in(PATIENCE_MS)) != READY)
 			probe_fail("%s could send only %zu of %zu bytes, then nothing was taken any more: %s", c->name,
