@@ -20,7 +20,7 @@
 enum {
 	SUBMISSIONS = 1024, /* operations of a turn; beyond, some are submitted early, by a call of their own */
 	COMPLETIONS = 4096, /* of a turn; beyond, the kernel keeps them until there is room */
-	BUFFERS = 256,	    /* receives of a turn; beyond, they fail with ENOBUFS, and are asked for again */
+	BUFFERS = 128,	    /* receives of a turn; beyond, they fail with ENOBUFS, and are asked for again */
 	BUFFER_SIZE = 4096,
 };
 
@@ -95,13 +95,24 @@ static void watch_listener(void)
 	accept_paused = false;
 }
 
-/* The kernel starts operations in the order of the queue: what is in flight is cancelled first. */
-static void conn_close(struct conn *c)
+/* The kernel finds an operation by its label in a hash table; by its descriptor, it would look through all of them. */
+static void cancel(struct conn *c, enum operation operation)
 {
 	struct io_uring_sqe *sqe = next_sqe();
 
-	io_uring_prep_cancel_fd(sqe, c->fd, IORING_ASYNC_CANCEL_ALL);
+	io_uring_prep_cancel64(sqe, (uintptr_t)c | operation, 0);
 	label(sqe, NULL, IGNORED, IOSQE_CQE_SKIP_SUCCESS);
+}
+
+/* The kernel starts operations in the order of the queue: what is in flight ends before the descriptor is closed. */
+static void conn_close(struct conn *c)
+{
+	struct io_uring_sqe *sqe;
+
+	if (c->receiving)
+		cancel(c, RECEIVE);
+	if (c->lent)
+		cancel(c, SEND);
 	sqe = next_sqe();
 	io_uring_prep_close(sqe, c->fd);
 	label(sqe, NULL, IGNORED, IOSQE_CQE_SKIP_SUCCESS);
@@ -118,11 +129,10 @@ static void release(struct conn *c)
 /* Asks once for all bytes to come, or for one buffer of them; or, while too much is unsent, for no more. */
 static void watch(struct conn *c, bool one)
 {
-	struct io_uring_sqe *sqe;
 	bool wanted = conn_wants_read(c);
 
 	if (wanted && !c->receiving) {
-		sqe = next_sqe();
+		struct io_uring_sqe *sqe = next_sqe();
 		if (one)
 			io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
 		else
@@ -130,9 +140,7 @@ static void watch(struct conn *c, bool one)
 		label(sqe, c, RECEIVE, IOSQE_BUFFER_SELECT);
 		c->receiving = true;
 	} else if (!wanted && c->receiving && !c->cancelled) {
-		sqe = next_sqe();
-		io_uring_prep_cancel64(sqe, (uintptr_t)c | RECEIVE, 0);
-		label(sqe, NULL, IGNORED, IOSQE_CQE_SKIP_SUCCESS);
+		cancel(c, RECEIVE);
 		c->cancelled = true;
 	}
 }
@@ -346,7 +354,7 @@ static void event_loop(void)
 static void give_buffers(void)
 {
 	static struct io_uring_buf slots[BUFFERS]
-		__attribute__((aligned(4096))); /* whole pages: the kernel maps them */
+		__attribute__((aligned(4096))); /* on pages that the kernel maps, too */
 	struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)slots, .ring_entries = BUFFERS };
 
 	errno = -io_uring_register_buf_ring(&ring, &reg, 0);
