@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "support.h"
+#include "exercise.h"
 
 enum {
 	SPIN_US = 50000,     /* long enough for a client to leave before its reply is sent */
@@ -28,37 +28,6 @@ enum {
 
 BLACK_BOX_SUITE(ch01);
 BLACK_BOX_SUITE(ch01_counts);
-
-/* Ends a test and the server, whose descriptors are still open: how a server stops is no exercise of this chapter. */
-static void done(struct server *s)
-{
-	server_kill(s);
-	journal_pass();
-}
-
-/* ---- what the log says ---- */
-
-struct calls {
-	const struct crossing *all;
-	size_t count;
-};
-
-static struct calls calls_between(struct server *s, uint64_t from, uint64_t to)
-{
-	struct calls c;
-
-	c.all = server_crossings(s, from, to, &c.count);
-	return c;
-}
-
-static size_t count_of(struct calls c, const char *name)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < c.count; i++)
-		found += strcmp(c.all[i].name, name) == 0;
-	return found;
-}
 
 /* `count` PINGs in one piece, and their replies. */
 static void ping_at_once(struct client *c, size_t count)
@@ -73,15 +42,6 @@ static void ping_at_once(struct client *c, size_t count)
 	client_expect_bytes(c, replies, count * PONG_SIZE);
 	free(requests);
 	free(replies);
-}
-
-/* The server has begun to send to `c`. Nothing is read. */
-static void await_bytes(struct server *s, struct client *c)
-{
-	struct pollfd p = { .fd = client_fd(c), .events = POLLIN };
-
-	if (poll(&p, 1, PATIENCE_MS) != 1)
-		probe_fail("expected the first bytes of a reply within %d ms, but %s", PATIENCE_MS, server_state(s));
 }
 
 /* ---- 1.1 Requests arrive in pieces ---- */
@@ -194,9 +154,9 @@ Test(ch01_counts, ex1_a_piece_costs_a_read)
 	expect("each byte has cost a read, and the reply a write");
 	struct calls c = calls_between(s, from, server_quiet(s));
 	journal_note("measured", "%zu", c.count);
-	if (count_of(c, "read") != PING_SIZE || c.count != PING_SIZE + 1)
+	if (count_of(c, "read", NULL) != PING_SIZE || c.count != PING_SIZE + 1)
 		probe_fail("expected %d reads and 1 write, but there were %zu system calls: %zu reads, %zu writes",
-			   PING_SIZE, c.count, count_of(c, "read"), count_of(c, "write"));
+			   PING_SIZE, c.count, count_of(c, "read", NULL), count_of(c, "write", NULL));
 	done(s);
 }
 
@@ -218,7 +178,7 @@ Test(ch01_counts, ex2_sixteen_requests)
 	if (c.count != 2)
 		probe_fail(
 			"expected 2 system calls for %d requests that came with one read, but there were %zu (%zu reads, %zu writes): all that is unsent can leave with one write",
-			PINGS, c.count, count_of(c, "read"), count_of(c, "write"));
+			PINGS, c.count, count_of(c, "read", NULL), count_of(c, "write", NULL));
 	done(s);
 }
 
@@ -236,9 +196,9 @@ Test(ch01_counts, ex2_as_many_writes_as_reads)
 	expect("each read was followed by one write at the most");
 	struct calls c = calls_between(s, from, server_quiet(s));
 	journal_note("measured", "%zu", c.count);
-	if (count_of(c, "write") > count_of(c, "read"))
+	if (count_of(c, "write", NULL) > count_of(c, "read", NULL))
 		probe_fail("expected a write for each read, but there were %zu reads and %zu writes",
-			   count_of(c, "read"), count_of(c, "write"));
+			   count_of(c, "read", NULL), count_of(c, "write", NULL));
 	done(s);
 }
 
@@ -340,7 +300,7 @@ static void interrupt(char *strace, size_t size, const char *call)
 	struct server *s = server_start_traced();
 	struct calls c = calls_between(s, 0, server_quiet(s));
 
-	snprintf(strace, size, "-e inject=%s:error=EINTR:when=%zu+2", call, count_of(c, call) + 1);
+	snprintf(strace, size, "-e inject=%s:error=EINTR:when=%zu+2", call, count_of(c, call, NULL) + 1);
 	server_kill(s);
 }
 
@@ -395,7 +355,7 @@ Test(ch01, ex3_a_write_is_cut_short)
 	struct client *slow = client_open_slow(s, "the slow client");
 	client_ping(slow);
 	client_send(slow, "BLOB %d\r\n", BLOB_MAX);
-	await_bytes(s, slow);
+	client_await_bytes(slow);
 	server_quiet(s);
 	given("the server is stopped and continued, as by Ctrl-Z and fg: its write returns with a part of the bytes taken");
 	stop_and_continue(s);
@@ -433,7 +393,7 @@ Test(ch01, ex4_a_slow_client_stops_nobody)
 	struct client *slow = client_open_slow(s, "the slow client");
 	client_ping(slow);
 	client_send(slow, "BLOB %d\r\n", BLOB_MAX);
-	await_bytes(s, slow);
+	client_await_bytes(slow);
 	expect("A is answered meanwhile, and the server sleeps");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
@@ -641,7 +601,7 @@ Test(ch01_counts, ex5_few_calls_while_full)
 	if (c.count > FULL_CALLS_MAX)
 		probe_fail(
 			"expected %d system calls at the most, but there were %zu, %zu of them accept4: without a descriptor for the next connection it fails at once, again and again",
-			FULL_CALLS_MAX, c.count, count_of(c, "accept4"));
+			FULL_CALLS_MAX, c.count, count_of(c, "accept4", NULL));
 	expect("once a client has left, the one that waits is served");
 	client_close(clients[0]);
 	client_expect(clients[count - 1], "+PONG\r\n");

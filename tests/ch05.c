@@ -10,53 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support.h"
+#include "exercise.h"
 
 enum {
 	READ_SIZE = 16 * 1024, /* what the servers ask for in one read (conn.h) */
-	HOLD_US = 50000,       /* long enough to send what the loop is to find when it returns */
 	LONG_HOLD_US = 200000, /* long enough to fill sockets */
 };
 
 BLACK_BOX_SUITE(ch05);
 BLACK_BOX_SUITE(ch05_counts);
-
-/* Ends a test and the server, whose descriptors are still open. */
-static void done(struct server *s)
-{
-	server_kill(s);
-	journal_pass();
-}
-
-/* ---- what the log says ---- */
-
-struct calls {
-	const struct crossing *all;
-	size_t count;
-};
-
-static struct calls calls_between(struct server *s, uint64_t from, uint64_t to)
-{
-	struct calls c;
-
-	c.all = server_crossings(s, from, to, &c.count);
-	return c;
-}
-
-static bool is_call(const struct crossing *c, const char *name, const char *within)
-{
-	return strcmp(c->name, name) == 0 && (!within || strstr(c->args, within));
-}
-
-/* How many were calls of `name`, with `within` among their arguments (NULL: whatever these are). */
-static size_t count_of(struct calls c, const char *name, const char *within)
-{
-	size_t found = 0;
-
-	for (size_t i = 0; i < c.count; i++)
-		found += is_call(&c.all[i], name, within);
-	return found;
-}
 
 /* ---- bytes to send ---- */
 
