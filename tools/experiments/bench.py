@@ -155,7 +155,7 @@ def version(command):
 
 
 def write_tsv(path, notes, columns, rows):
-    """As DESIGN lays out: lines “# …”, a line of names, rows."""
+    """Lines “# …”, a line of names, rows."""
     kernel = platform.uname()
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as f:
