@@ -10,7 +10,7 @@ import render
 import report
 import state
 import suite
-from common import DONE, on_terminal, read_text, scratch, tree, unsolved
+from common import DONE, LabError, on_terminal, read_text, scratch, tree, unsolved
 from process import progress
 
 TRACE_LINES = 30  # of a failing test's strace
@@ -81,7 +81,14 @@ def following(chapter):
 
 def chapter(number):
     """`make chapterN`"""
-    return run_chapter(manifest.find(number), tree())
+    wanted = manifest.find(number)
+    if not wanted.exercises and tree() == "chapters":
+        raise LabError(
+            f"Chapter {number} ({wanted.model}) has a finished server, and no exercises yet.\n"
+            f"make solution{number} counts it, make trace{number} TREE=solutions shows its calls.",
+            DONE,
+        )
+    return run_chapter(wanted, tree())
 
 
 def solution(number):
