@@ -76,18 +76,21 @@ def costs():
     with progress("building"):
         build.instruments(["build/tools/syscount", *(build.server("plain", "solutions", c) for c in chapters)])
     TSV.parent.mkdir(parents=True, exist_ok=True)
-    TSV.unlink(missing_ok=True)
+    fresh = TSV.with_suffix(".part")  # an interrupted count replaces nothing
+    fresh.unlink(missing_ok=True)
     print(heading())
     for chapter in chapters:
         with progress(f"{chapter.model} under the counter"):
-            counted = count(chapter, build.server("plain", "solutions", chapter), TSV, append=TSV.exists())
-        counted.rows = read_costs(TSV, chapter.number) if TSV.exists() else {}
+            counted = count(chapter, build.server("plain", "solutions", chapter), fresh, append=fresh.exists())
+        counted.rows = read_costs(fresh, chapter.number) if fresh.exists() else {}
         print("\n".join(chapter_lines(chapter, counted)), flush=True)
         failed |= bool(counted.failed) or (bool(counted.rows) and not counted.within(chapter))
         if counted.rows:
             measured[chapter.model] = counted.rows
     if not measured and not failed:
         return SKIPPED
+    if fresh.exists():
+        fresh.replace(TSV)
     print(meaning(measured))
     print(f"\nwritten: {TSV}   next: make trace4 shows one such batch, call by call; make chapter4 is the lesson")
     return FAILED if failed else DONE

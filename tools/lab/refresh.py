@@ -9,7 +9,7 @@ from costs import TSV, finished, table, traced
 from counter import BATCHES, read_costs
 from manifest import load_all
 
-BLOCK = re.compile(r"(<!-- (costs|summary|trace|scale|waits)(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
+BLOCK = re.compile(r"(<!-- (costs|summary|trace|scale|waits|boundary|run)(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 SENTENCE = re.compile(r"^\d+ requests took .*", re.M)
 
 
@@ -70,6 +70,25 @@ def waits():
     return "\n".join(lines)
 
 
+def boundary():
+    """What one operation costs, for chapter 0, and on what machine that was."""
+    path = TSV.with_name("boundary.tsv")
+    lines = ["| operation | ns | what it is |", "|---|---:|---|"]
+    for row in records(path):
+        ns = "–" if row["ns"] == "-" else f"{float(row['ns']):.{1 if float(row['ns']) < 10 else 0}f}"
+        lines.append(f"| {row['operation']} | {ns} | {row['note']} |")
+    machine = re.findall(r"^# ((?:kernel|cpu) .*)", path.read_text(), re.M)
+    return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make boundary`."])
+
+
+def own_words():
+    """What chapter 0's finished program prints."""
+    path = TSV.with_name("boundary.txt")
+    if not path.exists():
+        raise LabError(f"there is no {path} yet: make boundary")
+    return f"```\n{path.read_text().rstrip()}\n```"
+
+
 def records(path):
     """The rows of a result file, as dicts."""
     if not path.exists():
@@ -78,13 +97,16 @@ def records(path):
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
+TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words}
+
+
 def content(kind, which, chapter):
     """What stands between a pair of marks."""
     if kind == "trace":
         wanted = chapter or next(c for c in load_all() if str(c.number) == which)
         return f"```\n{traced(wanted)}\n```\n"
-    if kind in ("summary", "scale", "waits"):
-        return {"summary": summary, "scale": scale, "waits": waits}[kind]() + "\n"
+    if kind in TABLES:
+        return TABLES[kind]() + "\n"
     return chapter_costs(chapter) + "\n" if chapter else f"```\n{table()}\n```\n"
 
 
@@ -107,7 +129,7 @@ def check():
     for path, chapter in pages():
         text = read_text(path)
         for found in BLOCK.finditer(text):
-            if found[2] in ("scale", "waits"):  # times and sizes, not exact counts
+            if found[2] in ("scale", "waits", "boundary", "run"):  # times and sizes, not exact counts
                 continue
             item = f"{path}:{text.count(chr(10), 0, found.start()) + 1} {found[2]}"
             fresh, old = content(found[2], found[3], chapter), found[4]
