@@ -12,9 +12,11 @@ sys.path.insert(0, str(ROOT / "tools/lab"))
 import build  # noqa: E402
 import check_links  # noqa: E402
 import check_manifest  # noqa: E402
+import common  # noqa: E402
 import counter  # noqa: E402
 import give  # noqa: E402
 import manifest  # noqa: E402
+import mutant  # noqa: E402
 import render  # noqa: E402
 import report  # noqa: E402
 import suite  # noqa: E402
@@ -201,6 +203,71 @@ class Give(unittest.TestCase):
     def test_gives_nothing_where_neighbours_were_rewritten(self):
         mine = self.starter.replace("\tnaive_one();\n\t/* TODO 4.2: Don't use `it` twice! */\n\tnaive_two();", "\tall_mine();")
         self.assertIsNone(give.apply(chapter(), "4.1", "server.c", mine))
+
+
+POOL = """#ifndef NAIVE_4_1
+int solved_three(void);
+#else
+/* TODO 4.1 */
+int naive_three(void);
+#endif
+"""
+
+
+class TwoFiles(unittest.TestCase):
+    """A chapter that has a second source and a header."""
+
+    def setUp(self):
+        self.files = {"server.c": SOLUTION, "pool.c": POOL, "pool.h": "int both(void);\n"}
+        self.real, render.solution_text = render.solution_text, lambda _chapter, file: self.files[file]
+        self.chapter = manifest.parse("04-epoll", README.replace("files server.c", "files " + " ".join(self.files)))
+        self.home = tempfile.TemporaryDirectory()
+        os.chdir(self.home.name)
+
+    def tearDown(self):
+        render.solution_text = self.real
+        os.chdir(ROOT)
+        self.home.cleanup()
+
+    def write_starters(self):
+        for path in self.chapter.sources("chapters"):
+            common.write_text(path, render.starter(self.chapter, self.files[path.name]))
+
+    def test_each_file_has_a_starter_and_is_given_apart(self):
+        for file, text in self.files.items():
+            starter = render.starter(self.chapter, text)
+            self.assertNotIn("NAIVE", starter)
+            for wanted in ("4.1", "4.2"):
+                starter, overwritten = give.apply(self.chapter, wanted, file, starter)
+                self.assertFalse(overwritten)
+            self.assertEqual(starter, render.clean(text))
+
+    def test_a_mistake_counts_regions_through_all_files(self):
+        mistake = mutant.Mutant(Path("4.1-x.c"), "4.1", "", [], [None, None, "\twrong();"])
+        texts = mutant.applied(mistake, self.chapter)
+        self.assertEqual(texts["server.c"], SOLUTION)
+        self.assertIn("#ifndef NAIVE_4_1\n\twrong();\n#else", texts["pool.c"])
+
+    def test_the_place_to_go_on_is_where_a_todo_is_left(self):
+        self.write_starters()
+        exercise = self.chapter.exercises[0]
+        self.assertEqual(render.place(self.chapter, exercise), "chapters/04-epoll/server.c:6")
+        common.write_text("chapters/04-epoll/server.c", render.clean(SOLUTION))
+        self.assertEqual(render.place(self.chapter, exercise), "chapters/04-epoll/pool.c:1")
+
+    def test_a_result_depends_on_every_file(self):
+        self.write_starters()
+        before = build.sources_hash(self.chapter, "chapters")
+        for path in self.chapter.sources("chapters"):
+            with open(path, "a") as file:
+                file.write("\n")
+            self.assertNotEqual(before, before := build.sources_hash(self.chapter, "chapters"))
+
+    def test_a_missing_file_is_named(self):
+        self.write_starters()
+        os.remove("chapters/04-epoll/pool.h")
+        with self.assertRaisesRegex(common.WorkError, "pool.h is missing"):
+            build.check_files(self.chapter, "chapters")
 
 
 def outcome(state, exercise="4.1", step="expect", text="", steps=(), notes=None):

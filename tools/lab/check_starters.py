@@ -54,7 +54,7 @@ def compiles(chapter, path, text):
         source = Path(directory, path.name)
         write_text(source, text)
         for header in Path("solutions", chapter.name).glob("*.h"):
-            write_text(Path(directory, header.name), read_text(header))
+            write_text(Path(directory, header.name), render.starter(chapter, read_text(header)))
         done = run([*words, "-Werror", "-c", source, "-o", Path(directory, "starter.o")])
     if "NAIVE_" in text:
         return failed(str(path), "a starter contains a NAIVE macro")
