@@ -8,8 +8,8 @@ from common import LabError, read_text, write_text
 from costs import TSV, finished, table, traced
 from counter import BATCHES, read_costs
 from manifest import load_all
+from process import run
 
-BLOCK = re.compile(r"(<!-- (costs|summary|trace|scale|waits|boundary|run)(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 SENTENCE = re.compile(r"^\d+ requests took .*", re.M)
 
 
@@ -89,6 +89,17 @@ def own_words():
     return f"```\n{path.read_text().rstrip()}\n```"
 
 
+def claims():
+    """The ledger, for LESSONS.md: what is said, and what this machine says to it."""
+    said = [line.split("\t") for line in run(["python3", "tools/claims", "--list"]).output.strip().split("\n")]
+    rows = {row["id"]: row for row in records(TSV.with_name("claims.tsv"))}
+    lines = ["| | claim | here | what was measured |", "|---|---|---|---|"]
+    for name, claim, _ in said:
+        if name in rows:
+            lines.append(f"| {name} | {claim} | **{rows[name]['verdict']}** | {rows[name]['figure']} |")
+    return "\n".join(lines)
+
+
 def records(path):
     """The rows of a result file, as dicts."""
     if not path.exists():
@@ -97,7 +108,9 @@ def records(path):
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
-TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words}
+TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims}
+EXACT = ("costs", "summary", "trace")  # counts, the same on every machine; all others are times and sizes
+BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 
 
 def content(kind, which, chapter):
@@ -129,7 +142,7 @@ def check():
     for path, chapter in pages():
         text = read_text(path)
         for found in BLOCK.finditer(text):
-            if found[2] in ("scale", "waits", "boundary", "run"):  # times and sizes, not exact counts
+            if found[2] not in EXACT:
                 continue
             item = f"{path}:{text.count(chr(10), 0, found.start()) + 1} {found[2]}"
             fresh, old = content(found[2], found[3], chapter), found[4]

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""How claims are judged: from figures alone. Seconds; measures nothing."""
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tools/claims"))
+
+import counts  # noqa: E402
+import growth  # noqa: E402
+import ledger  # noqa: E402
+
+HEAD = f"# kernel Linux {ledger.platform.release()} x86_64\n"
+
+
+def slopes(**models):
+    """Rows as scale-slopes.tsv has them: model=(ratio, growth)."""
+    return [{"model": name, "active": "1", "up_to": "1000", "ratio": str(ratio), "growth": growth_}
+            for name, (ratio, growth_) in models.items()]
+
+
+def costs(idle, active, **models):
+    return [{"model": name, "idle": str(idle), "active": str(active), "cpu_ns_per_request": str(ns)}
+            for name, ns in models.items()]
+
+
+class Ledger(unittest.TestCase):
+    def test_result_of_another_kernel_is_not_ours(self):
+        self.assertTrue(ledger.is_ours(HEAD))
+        self.assertFalse(ledger.is_ours("# kernel Linux 2.6.32 x86_64\n"))
+
+    def test_partial_result_is_not_ours(self):
+        self.assertFalse(ledger.is_ours(HEAD + "# partial: interrupted\n"))
+
+    def test_results_are_made_where_they_are_missing(self):
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(ledger, "RESULTS", Path(directory)):
+            def make(by):
+                Path(directory, f"{by}.tsv").write_text(HEAD + "a\tb\n1\t2\n")
+            with mock.patch.object(ledger, "make", make):
+                self.assertEqual(ledger.results("costs.tsv", "costs"), [{"a": "1", "b": "2"}])
+
+    def test_no_rows_is_a_skip_with_the_command(self):
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(ledger, "RESULTS", Path(directory)), \
+                mock.patch.object(ledger, "make", lambda by: None), self.assertRaisesRegex(ledger.Skipped, "make scale"):
+            ledger.results("scale.tsv", "scale")
+
+    def test_number_of_a_missing_row_is_a_skip(self):
+        with self.assertRaisesRegex(ledger.Skipped, "model epoll"):
+            ledger.number([{"model": "poll", "k": "1"}], "k", model="epoll")
+
+    def test_claims_once_each(self):
+        with self.assertRaises(ValueError):
+            ledger.claim("C1", "", "")(lambda: None)
+
+
+class Counts(unittest.TestCase):
+    def test_epoll_itself(self):
+        self.assertEqual(counts.reports(0, 1), (2, 0))
+        self.assertEqual(counts.reports(counts.select.EPOLLET, 1), (1, 1))
+
+    def test_level_triggered_and_unread_never_ends(self):
+        self.assertEqual(counts.reports(0, 0), (counts.REPORTS_MAX, 2))
+
+    def test_wakeups(self):
+        self.assertEqual(counts.by_wakeups([.125, .125], [.375, .125]), "depends")
+        self.assertEqual(counts.by_wakeups([.125, .1], [.375, .125]), "holds")
+        self.assertEqual(counts.by_wakeups([.125, .125], [.375, .375]), "fails")
+
+
+class Growth(unittest.TestCase):
+    def judge(self, claim, rows):
+        with mock.patch.object(growth, "results", lambda name, by: rows):
+            return claim().word
+
+    def test_linear(self):
+        self.assertEqual(self.judge(growth.linear, slopes(select=(14, "1.03"), poll=(600, "1.4"))), "holds")
+        self.assertEqual(self.judge(growth.linear, slopes(select=(14, "1.03"), poll=(600, "0.3"))), "depends")
+        self.assertEqual(self.judge(growth.linear, slopes(select=(1, "-"), poll=(600, "1"))), "fails")
+
+    def test_flat(self):
+        self.assertEqual(self.judge(growth.flat, slopes(**{"epoll": (1.02, "-"), "epoll-et": (0.97, "-")})), "holds")
+        self.assertEqual(self.judge(growth.flat, slopes(**{"epoll": (1.02, "-"), "epoll-et": (1.5, "-")})), "fails")
+
+    def test_model_that_was_not_measured_is_a_skip(self):
+        with self.assertRaisesRegex(ledger.Skipped, "epoll-et"):
+            self.judge(growth.flat, slopes(epoll=(1, "-")))
+
+    def test_alike(self):
+        near = costs(0, 1, poll=100, epoll=110) + costs(0, 64, poll=100, epoll=110)
+        far = costs(100, 1, poll=300, epoll=100)
+        self.assertEqual(self.judge(growth.alike, near), "holds")
+        self.assertEqual(self.judge(growth.alike, near + far), "depends")
+        self.assertEqual(self.judge(growth.alike, near + far + costs(100, 64, poll=300, epoll=100)), "fails")
+        self.assertEqual(self.judge(growth.alike, near + costs(15000, 1, poll=900, epoll=100)), "holds")
+
+
+if __name__ == "__main__":
+    unittest.main()
