@@ -413,17 +413,24 @@ static void print_trace(const struct line *lines, size_t count, const struct cro
 		printf("The last entry submits what this batch asked for; it returns with the next request, and counts there.\n");
 }
 
-static void write_tsv(const struct line *lines, size_t count)
+static void write_row(FILE *f, size_t order, const struct line *l, const char *phase)
+{
+	fprintf(f, "%zu\t%d\t%s\t%ld\t%s\t%s\t%s\t%s\n", order, l->call->tid, l->call->name, l->fd, l->call->args,
+		result_text(l->call->raw), phase, l->clients[0] ? l->clients : "-");
+}
+
+/* The entry that a ring's server was left in stands last, as phase "next": it is not of this batch. */
+static void write_tsv(const struct line *lines, size_t count, const struct crossing *last)
 {
 	static const char *const versions[] = { "strace --version", NULL };
 	FILE *f = results_open(opt.tsv, false, versions, "order\ttid\tname\tfd\targs\tresult\tphase\tclient");
 
-	for (size_t i = 0; i < count; i++) {
-		const struct line *l = &lines[i];
+	for (size_t i = 0; i < count; i++)
+		write_row(f, i + 1, &lines[i], lines[i].hold ? "hold" : phases[lines[i].phase].label);
+	if (last) {
+		struct line next = line_from(last);
 
-		fprintf(f, "%zu\t%d\t%s\t%ld\t%s\t%s\t%s\t%s\n", i + 1, l->call->tid, l->call->name, l->fd,
-			l->call->args, result_text(l->call->raw), l->hold ? "hold" : phases[l->phase].label,
-			l->clients[0] ? l->clients : "-");
+		write_row(f, count + 1, &next, "next");
 	}
 	if (fclose(f) != 0)
 		probe_fail("%s could not be written whole", opt.tsv);
@@ -466,6 +473,6 @@ int main(int argc, char **argv)
 	mark_hold(lines, count, hold);
 	print_trace(lines, count, last_entry(calls, all, &r));
 	if (opt.tsv)
-		write_tsv(lines, count);
+		write_tsv(lines, count, last_entry(calls, all, &r));
 	return TOOL_DONE;
 }
