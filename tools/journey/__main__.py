@@ -14,13 +14,11 @@ from pathlib import Path
 
 import batches
 import picture
-from batches import BATCH, COSTS, TSV  # its path to tools/lab serves the lines below, too
+from batches import BATCH, COSTS, TSV, chapters  # its path to tools/lab serves the lines below, too
 
 import build
 import process
 from common import DONE, FAILED, SKIPPED, USAGE, LabError
-from costs import finished
-from manifest import load_all
 from process import progress
 
 SVG = Path("diagrams/journey.svg")
@@ -31,7 +29,7 @@ PNG_WIDTH = "2200"
 def capture():
     """A batch for each finished server; what can't be traced here is said, and left out."""
     found, head, failed = [], [], False
-    for chapter in finished(load_all()):
+    for chapter in chapters():
         with progress(f"{chapter.model}: one batch of {BATCH}"):
             batch, more = batches.capture(chapter, build.server("plain", "solutions", chapter))
         if batch:
@@ -77,7 +75,7 @@ def drawn():
 
 def problems(pictured, captured):
     """A line for each model: None where all agree with the counter, or what is wrong."""
-    for chapter in finished(load_all()):
+    for chapter in chapters():
         counted = batches.counted(chapter.number).get("total")
         if counted is None:
             yield chapter, f"no row in {COSTS}: make costs"

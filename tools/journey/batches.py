@@ -7,7 +7,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 
 from common import DONE, SKIPPED, scratch  # noqa: E402
+from costs import finished  # noqa: E402
 from counter import read_costs  # noqa: E402
+from manifest import load, names  # noqa: E402
 from process import run  # noqa: E402
 
 BATCH = 8
@@ -53,6 +55,11 @@ class Batch:
     @property
     def threads(self):
         return len({call.thread for call in self.calls})
+
+
+def chapters():
+    """Those whose finished server can be counted; one that is half there is passed over."""
+    return finished([load(name) for name in names() if Path("chapters", name, "README.md").exists()])
 
 
 def table_lines(path):
