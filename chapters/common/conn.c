@@ -1,5 +1,6 @@
 #include "conn.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,7 +192,7 @@ static enum verdict run_client(struct conn *c, const struct request *r)
 		return CONN_READ;
 	}
 	if (r->count == 4 && resp_is(r->args[1], "kill") && resp_is(r->args[2], "id")) {
-		long id = resp_number(r->args[3], INT64_MAX);
+		long id = resp_number(r->args[3], LONG_MAX);
 		c->victim = id > 0 ? (uint64_t)id : 0;
 		return CONN_KILL;
 	}

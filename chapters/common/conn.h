@@ -67,6 +67,7 @@ struct conn {
 	bool cancelled;	   /* that receive was told to end (6) */
 	bool stuck;	   /* the last send fell short (6) */
 	struct conn *link; /* the next one there */
+	void *pending;	   /* what the kernel writes to until its operations are complete (9) */
 };
 
 /*

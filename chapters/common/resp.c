@@ -34,7 +34,7 @@ static long parse_inline(struct request *r, const char *bytes, size_t size)
 		else
 			at++;
 	}
-	return newline + 1 - bytes;
+	return (long)(newline + 1 - bytes);
 }
 
 /* A length and its line end at bytes[*at]. 1: read, and *at moved past it; 0: more bytes needed; −1: malformed. */
