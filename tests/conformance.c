@@ -29,7 +29,7 @@ Test(conformance, announces_its_port)
 	char line[256];
 	int port = 0, used = 0;
 
-	needs("options sigterm");
+	needs("options");
 	given("the server is started with --port 0");
 	struct child c = child_start((const char *const[]){ "--port", "0", NULL });
 	expect("it prints \"listening on 127.0.0.1:PORT\", at once although stdout is a pipe");
@@ -46,7 +46,7 @@ Test(conformance, announces_its_port)
 	close(fd);
 
 	expect("SIGTERM ends it with 0, and that line was all it printed on stdout");
-	kill(c.pid, SIGTERM);
+	kill(c.pid, probe_sigterm);
 	struct outcome o = child_wait(&c);
 	if (!WIFEXITED(o.status) || WEXITSTATUS(o.status) != 0)
 		probe_fail("expected it to exit with 0, but its wait status is %#x, after \"%s\"", o.status, o.err);
@@ -111,12 +111,12 @@ Test(conformance, listens_on_port_7000_by_default)
 {
 	char line[256] = "";
 
-	needs("options sigterm");
+	needs("options");
 	given("the server is started without options");
 	struct child c = child_start(NULL);
 	expect("it listens on 127.0.0.1:7000, or says that somebody else does");
 	if (child_says_line(&c, line, sizeof(line)))
-		kill(c.pid, SIGTERM);
+		kill(c.pid, probe_sigterm);
 	struct outcome o = child_wait(&c);
 	if (line[0] ? strcmp(line, "listening on 127.0.0.1:7000\n") != 0 : !strstr(o.err, "7000"))
 		probe_fail("expected port 7000, but it printed \"%s%s\"", line, o.err);

@@ -389,7 +389,6 @@ static void stop_and_continue(struct server *s)
 
 Test(conformance, goes_on_after_being_stopped)
 {
-	needs("sigterm");
 	struct server *s = server_start_default();
 	given("client A is connected and quiet");
 	struct client *a = client_open(s, "A");

@@ -21,7 +21,6 @@ enum { SIGNALS = 2 };
 
 Test(conformance, stops_when_nobody_is_connected)
 {
-	needs("sigterm");
 	for (int i = 0; i < SIGNALS; i++) {
 		struct server *s = server_start_default();
 		given("nobody is connected to the server");
@@ -37,7 +36,6 @@ Test(conformance, stops_at_once_after_its_first_line)
 {
 	enum { TIMES = 10 };
 
-	needs("sigterm");
 	for (int i = 0; i < TIMES; i++) {
 		struct server *s = server_start_default();
 		expect("SIGTERM just after \"listening on …\" ends it with 0");
@@ -51,7 +49,6 @@ Test(conformance, stops_with_idle_clients)
 {
 	enum { CLIENTS = 50 };
 
-	needs("sigterm");
 	for (int i = 0; i < SIGNALS; i++) {
 		struct server *s = server_start_default();
 		given("%d clients are connected, one is in the middle of a request", CLIENTS);
@@ -92,7 +89,7 @@ static void expect_owed(struct client *c)
 
 Test(conformance, delivers_what_it_owes_before_it_stops)
 {
-	needs("sigterm blob");
+	needs("blob");
 	for (int i = 0; i < SIGNALS; i++) {
 		struct server *s = server_start_default();
 		given("client A, slow, is owed most of a BLOB and two PONGs; B is idle");
@@ -110,7 +107,7 @@ Test(conformance, delivers_what_it_owes_before_it_stops)
 
 Test(conformance, stops_though_a_client_never_reads)
 {
-	needs("sigterm blob");
+	needs("blob");
 	struct server *s = server_start_default();
 	given("client A, slow, is owed most of a BLOB, and never reads");
 	owed(s);
@@ -122,7 +119,7 @@ Test(conformance, stops_though_a_client_never_reads)
 
 Test(conformance, stops_once_when_told_twice)
 {
-	needs("sigterm blob");
+	needs("blob");
 	struct server *s = server_start_default();
 	given("client A, slow, is owed most of a BLOB and two PONGs");
 	struct client *a = owed(s);
@@ -152,7 +149,7 @@ Test(conformance, accepts_nobody_while_it_stops)
 {
 	struct timespec step = { 0, 1000000 };
 
-	needs("sigterm blob");
+	needs("blob");
 	struct server *s = server_start_default();
 	given("client A, slow, is owed most of a BLOB and two PONGs; the server is told to stop by SIGTERM");
 	struct client *a = owed(s);
@@ -171,7 +168,7 @@ Test(conformance, accepts_nobody_while_it_stops)
 
 Test(conformance, stops_while_a_client_half_closed_is_owed)
 {
-	needs("sigterm blob");
+	needs("blob");
 	struct server *s = server_start_default();
 	given("client A, slow, is owed most of a BLOB and two PONGs, and has shut down its writing side");
 	struct client *a = owed(s);
@@ -186,7 +183,7 @@ Test(conformance, stops_while_a_client_half_closed_is_owed)
 
 Test(conformance, stops_while_it_spins)
 {
-	needs("sigterm spin");
+	needs("spin");
 	struct server *s = server_start_default();
 	given("the loop is held for 300 ms; A has sent a PING meanwhile");
 	struct client *holder = client_open(s, "the holder"), *a = client_open(s, "A");
@@ -205,7 +202,7 @@ Test(conformance, stops_while_it_spins)
 
 Test(conformance, stops_while_it_works)
 {
-	needs("sigterm work");
+	needs("work");
 	struct server *s = server_start_default();
 	given("the server works for A, for 100 ms of waiting");
 	struct client *a = client_open(s, "A");
@@ -224,7 +221,7 @@ Test(conformance, stops_while_descriptors_are_out)
 {
 	enum { NOFILE = 16 };
 
-	needs("sigterm rlimit");
+	needs("rlimit");
 	for (int i = 0; i < SIGNALS; i++) {
 		struct server *s = server_start_limited(NOFILE);
 		given("the server may have %d descriptors, and %d clients connect", NOFILE, NOFILE);

@@ -143,6 +143,9 @@ int server_signal(struct server *s, int signal);
 void server_stop(struct server *s);
 void server_kill(struct server *s);
 
+/* What is sent where SIGTERM is meant: another signal for a server that runs where it can't be caught. */
+extern int probe_sigterm;
+
 /* Ends every server that still runs; registered with atexit and called before probe_on_fail. */
 void servers_kill(void);
 

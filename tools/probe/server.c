@@ -25,6 +25,7 @@ enum {
 
 struct server *servers; /* the latest first; never freed, so that their logs and states can still be read */
 static pid_t owner;	/* who started them: a fork of ours ends none */
+int probe_sigterm = SIGTERM;
 
 /* ---- output ---- */
 
@@ -221,10 +222,11 @@ int server_signal(struct server *s, int signal)
 
 void server_stop(struct server *s)
 {
-	int status = server_signal(s, SIGTERM);
+	int status = server_signal(s, probe_sigterm);
 
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		probe_fail("told to stop by SIGTERM, it should exit with status 0, but %s", server_state(s));
+		probe_fail("told to stop by SIG%s, it should exit with status 0, but %s", sigabbrev_np(probe_sigterm),
+			   server_state(s));
 }
 
 /* What is left of its group: the tracer, forked children. They are ours to reap, as their subreaper. */
