@@ -117,9 +117,11 @@ refresh: ## for maintainers: puts the figures of this machine's results into the
 
 PICTURES := $(patsubst %.dot,%.svg,$(wildcard diagrams/*.dot))
 .PHONY: diagrams
-diagrams: $(PICTURES) ## renders the pictures of the lessons
-diagrams/%.svg: diagrams/%.dot | build/setup/pictures
-	$(call say,dot,$@)dot -Tsvg $< -o $@
+diagrams: $(PICTURES) $(PICTURES:diagrams/%.svg=build/diagrams/%.png) ## renders the pictures of the lessons
+diagrams/%.svg: diagrams/%.dot diagrams/style.gvpr | build/setup/pictures
+	$(call say,dot,$@)gvpr -c -f diagrams/style.gvpr $< | dot -Tsvg -o $@ && [ -s $@ ]
+build/diagrams/%.png: diagrams/%.dot diagrams/style.gvpr | build/setup/pictures
+	$(call say,dot,$@)mkdir -p $(@D) && gvpr -c -f diagrams/style.gvpr $< | dot -Tpng -Gdpi=144 -o $@ && [ -s $@ ]
 
 .PHONY: fuzz
 FUZZ_SECONDS ?= 30
