@@ -12,8 +12,8 @@ build/tools/peers/event: build/tools/peers/event.o
 	$(call say,ld,$@)$(CC) $(CFLAGS) $^ -levent_core -o $@
 
 .PHONY: scale peers
-scale: $(EXPERIMENT_SERVERS) build/tools/load | $(EXPERIMENT_SETUP) ## what grows with idle connections: CPU per request, memory (QUICK=1)
+scale: $(EXPERIMENT_SERVERS) build/tools/drive | $(EXPERIMENT_SETUP) ## what grows with idle connections: CPU per request, memory (QUICK=1)
 	@python3 tools/experiments/scale.py $(EXPERIMENT_SERVERS)
 
-peers: $(EXPERIMENT_SERVERS) build/tools/load build/tools/peers/uv build/tools/peers/event | $(EXPERIMENT_SETUP) ## beside redis-server, libuv, libevent and PEER="COMMAND … {port}" (QUICK=1)
+peers: $(EXPERIMENT_SERVERS) build/tools/drive build/tools/peers/uv build/tools/peers/event | $(EXPERIMENT_SETUP) ## beside redis-server, libuv, libevent and PEER="COMMAND … {port}" (QUICK=1)
 	@python3 tools/experiments/peers.py $(EXPERIMENT_SERVERS)

@@ -1,4 +1,4 @@
-"""What the experiments share: a server under load (build/tools/load), the
+"""What the experiments share: a server under load (build/tools/drive), the
 statistics of slices, files of results, progress.
 
 A slice is a fixed number of requests; its cost is what the server's own CPU
@@ -14,8 +14,10 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
+DRIVE = "build/tools/drive"
 LOAD = "build/tools/load"
 RESULTS = "build/results"
 ANSWER_S = 120      # an answer that takes longer is a failure; the load's own waits are far shorter
@@ -32,7 +34,7 @@ class Load:
 
     def __init__(self, command, options=()):
         # A session of its own: Ctrl-C is ours, and we still want its answers.
-        self.process = subprocess.Popen([LOAD, *options, "--", *command], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([DRIVE, *options, "--", *command], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, start_new_session=True)
         self.buffer = b""
         try:
@@ -91,6 +93,28 @@ class Load:
             self.process.kill()    # its server dies with it
             self.process.wait()
         self.process.stdout.close()
+
+
+def number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def run_load(command, **options):
+    """One run of build/tools/load: run_load([server], rate=500, mix="WORK 0 2000", server_cores=2). Returns the row of
+    all requests as a dict by column; "commands" holds those of each command of a mix."""
+    words = [word for name, value in options.items() if value is not None
+             for word in (f"--{name.replace('_', '-')}", str(value))]
+    with tempfile.NamedTemporaryFile(suffix=".tsv") as file:
+        done = subprocess.run([LOAD, *words, "--tsv", file.name, "--", *command], timeout=ANSWER_S, check=False,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        lines = [line.split("\t") for line in file.read().decode().splitlines() if not line.startswith("#")]
+    if done.returncode:
+        raise Failed(done.stderr.strip() or f"the load ended with status {done.returncode}")
+    rows = [dict(zip(lines[0], map(number, line))) for line in lines[1:]]
+    return {**rows[0], "commands": {row["command"]: row for row in rows[1:]}}
 
 
 # ---- what is measured ----

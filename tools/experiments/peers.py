@@ -2,7 +2,7 @@
 """The finished servers beside redis-server, libuv, libevent and any other: CPU per request, crossings, memory.
 
 usage: peers.py SERVER...    (QUICK=1: fewer rounds; PEER="COMMAND … {port}": one more, that answers an inline PING;
-                              PEER_HOLD="OPTION…": how build/tools/load is to hold it, where SPIN doesn't)
+                              PEER_HOLD="OPTION…": how build/tools/drive is to hold it, where SPIN doesn't)
 
 In a round each server has one slice of each load. Exit: 0 done, 1 failed, 130 interrupted (what there is is kept).
 """

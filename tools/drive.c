@@ -1,7 +1,7 @@
 /*
- * load.c: one server under load. Starts the command on a core of its own,
- * opens connections from another core, and does what it reads on stdin, a
- * line each. It answers each with one line:
+ * drive.c: one server under load, as an experiment drives it. Starts the
+ * command on a core of its own, opens connections from another core, and does
+ * what it reads on stdin, a line each. It answers each with one line:
  *
  *	active N	opens connections until N can be loaded		active M [why no more]
  *	idle N		opens or closes silent ones until there are N	idle M [why no more]
@@ -328,7 +328,7 @@ static void obey(const char *line)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: load [--strace] [--hold COMMAND|none [--sleeps] [--answers]] [--tolerance N] -- "
+	fprintf(stderr, "usage: drive [--strace] [--hold COMMAND|none [--sleeps] [--answers]] [--tolerance N] -- "
 			"SERVER [WORD...]\ncommands on stdin: active N, idle N, slice R P, cpu, rss, price K P\n");
 	exit(TOOL_USAGE);
 }
