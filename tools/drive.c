@@ -5,12 +5,16 @@
  *
  *	active N	opens connections until N can be loaded		active M [why no more]
  *	idle N		opens or closes silent ones until there are N	idle M [why no more]
+ *	request TEXT	what the slices to come ask: PING, or BLOB N	request SIZE (of a reply)
  *	slice R P	R requests over the active ones, P in flight
- *			on each						slice CPU_NS WALL_NS
+ *			on each						slice CPU_NS WALL_NS RING_NS
  *	cpu		its CPU clock, once it stands still		cpu NS
  *	rss		resident memory of the server			rss BYTES
  *	price K P	exact crossings of a burst of P requests on
  *			each of K connections (needs --strace)		price TOTAL CALL=N... | price - WHY
+ *
+ * RING_NS is the part of CPU_NS that io_uring's threads took. With --unix PATH
+ * the active connections are made to that socket. Every reply is compared.
  *
  * What fails is answered with "fail WHY", and ends it. The end of stdin ends
  * it, and the server too. A connection counts once it has answered a PING: a
@@ -44,6 +48,8 @@ enum {
 	SETTLE_US = 200,     /* the server's clock stands still for so long: it sleeps */
 	SETTLE_TRIES = 25,   /* as often; a server that never sleeps is read as it is */
 	PRICES_MAX = 32,
+	REQUEST_SIZE = 64,	     /* a longer request is a usage error */
+	BURST_MAX = 8 * 1024 * 1024, /* replies to the requests in flight on one connection; more is a usage error */
 };
 
 static struct server *server;
@@ -54,6 +60,11 @@ static size_t actives, idles;
 static bool traced;
 static const struct hold *hold = &hold_spin;
 static double tolerance;
+
+static const char *unix_path;		  /* --unix */
+static char request[REQUEST_SIZE] = PING; /* that slices ask */
+static const char *reply = PONG;	  /* to it */
+static size_t reply_size = sizeof(PONG) - 1;
 
 static noreturn void answer_failure(const char *why)
 {
@@ -91,7 +102,8 @@ static struct client *open_one(size_t number)
 	char from[32];
 
 	snprintf(from, sizeof(from), "127.0.0.%zu", 1 + number / PER_ADDRESS);
-	return client_open_with(server, &(struct client_options){ .name = "the load", .from = from });
+	return client_open_with(server,
+				&(struct client_options){ .name = "the load", .from = from, .unix_path = unix_path });
 }
 
 /* A load needs no more than the two calls of a request: sockets that block, but not for ever. */
@@ -107,12 +119,12 @@ static void make_blocking(int fd)
 /* False when the server refused it: with a sentence, an end or a reset. */
 static bool is_answered(int fd)
 {
-	char reply[sizeof(PONG) - 1];
-	ssize_t n = recv(fd, reply, sizeof(reply), MSG_WAITALL);
+	char pong[sizeof(PONG) - 1];
+	ssize_t n = recv(fd, pong, sizeof(pong), MSG_WAITALL);
 
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		probe_fail("a connection was not answered: %s", server_state(server));
-	return n == sizeof(reply) && memcmp(reply, PONG, sizeof(reply)) == 0;
+	return n == sizeof(pong) && memcmp(pong, PONG, sizeof(pong)) == 0;
 }
 
 /* What a server that lets no more in says to one that asks nothing: what it says before an unread PING may get lost. */
@@ -208,38 +220,95 @@ static uint64_t wall_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* The server's clock, once it stands still: until then it is not back in its wait. */
-static uint64_t settled_cpu_ns(void)
+struct usage {
+	uint64_t cpu_ns, ring_ns;
+};
+
+static struct usage usage_so_far(void)
 {
-	uint64_t before, now = server_cpu_ns(server);
+	return (struct usage){ .cpu_ns = server_cpu_ns(server), .ring_ns = server_ring_cpu_ns(server) };
+}
+
+/*
+ * The server's clock, once it stands still: until then it is not back in its
+ * wait. One that goes on for ever (a thread of a ring that polls) is read when
+ * the load is over, `after`, or last, before the next.
+ */
+static struct usage settled_usage(bool after)
+{
+	struct usage first = usage_so_far(), before, now = first;
 	int tries = 0;
 
 	do {
 		before = now;
 		usleep(SETTLE_US);
-		now = server_cpu_ns(server);
-	} while (now != before && ++tries < SETTLE_TRIES);
-	return now;
+		now = usage_so_far();
+	} while (now.cpu_ns != before.cpu_ns && ++tries < SETTLE_TRIES);
+	return after && tries == SETTLE_TRIES ? first : now;
+}
+
+/* As the kit makes them: "$n\r\n", the alphabet over and over, "\r\n". */
+static void expect_blob(size_t n)
+{
+	char *blob = malloc(n + REQUEST_SIZE), *p = blob;
+
+	p += sprintf(p, "$%zu\r\n", n);
+	for (size_t i = 0; i < n; i++)
+		*p++ = (char)('a' + i % 26);
+	p += sprintf(p, "\r\n");
+	reply = blob;
+	reply_size = (size_t)(p - blob);
+}
+
+static void do_request(const char *text)
+{
+	size_t n = 0;
+
+	if (strcmp(text, "PING") == 0) {
+		reply = PONG;
+		reply_size = sizeof(PONG) - 1;
+	} else if (sscanf(text, "BLOB %zu", &n) == 1 && n < BURST_MAX / 2) {
+		expect_blob(n);
+	} else {
+		probe_fail("request: PING, or BLOB N with N below %d, not %s", BURST_MAX / 2, text);
+	}
+	snprintf(request, sizeof(request), "%s\r\n", text);
+	printf("request %zu\n", reply_size);
+}
+
+/* What goes over each connection at a time. */
+static char burst[PIPELINE_MAX * REQUEST_SIZE], *replies, *came;
+
+static void fill_bursts(size_t pipeline)
+{
+	size_t size = strlen(request);
+
+	if (pipeline * reply_size > BURST_MAX)
+		probe_fail("slice: more than %d bytes of replies in flight on a connection", BURST_MAX);
+	replies = realloc(replies, pipeline * reply_size);
+	came = realloc(came, pipeline * reply_size);
+	for (size_t i = 0; i < pipeline; i++) {
+		memcpy(burst + i * size, request, size);
+		memcpy(replies + i * reply_size, reply, reply_size);
+	}
 }
 
 static void ask(struct client *c, size_t pipeline)
 {
-	static char requests[PIPELINE_MAX * (sizeof(PING) - 1)];
-	ssize_t n = (ssize_t)(pipeline * (sizeof(PING) - 1));
+	ssize_t n = (ssize_t)(pipeline * strlen(request));
 
-	for (size_t i = requests[0] ? PIPELINE_MAX : 0; i < PIPELINE_MAX; i++) /* once */
-		memcpy(requests + i * (sizeof(PING) - 1), PING, sizeof(PING) - 1);
-	if (send(client_fd(c), requests, (size_t)n, MSG_NOSIGNAL) != n)
+	if (send(client_fd(c), burst, (size_t)n, MSG_NOSIGNAL) != n)
 		probe_fail("under load, a request could not be sent: %s", server_state(server));
 }
 
 static void await(struct client *c, size_t pipeline)
 {
-	static char replies[PIPELINE_MAX * (sizeof(PONG) - 1)];
-	ssize_t n = (ssize_t)(pipeline * (sizeof(PONG) - 1));
+	ssize_t size = (ssize_t)(pipeline * reply_size), n = recv(client_fd(c), came, (size_t)size, MSG_WAITALL);
 
-	if (recv(client_fd(c), replies, (size_t)n, MSG_WAITALL) != n || memcmp(replies, PONG, sizeof(PONG) - 1) != 0)
+	if (n != size)
 		probe_fail("under load, a reply did not come: %s", server_state(server));
+	if (memcmp(came, replies, (size_t)size) != 0)
+		probe_fail("under load, a wrong reply came to %.*s", (int)strcspn(request, "\r"), request);
 }
 
 /*
@@ -254,7 +323,9 @@ static void do_slice(size_t requests, size_t pipeline)
 	if (pipeline < 1 || pipeline > PIPELINE_MAX || actives == 0 || bursts < actives)
 		probe_fail("slice: %zu requests, %zu in flight on each of %zu connections, can't be", requests,
 			   pipeline, actives);
-	uint64_t cpu = settled_cpu_ns(), wall = wall_ns();
+	fill_bursts(pipeline);
+	struct usage before = settled_usage(false), used;
+	uint64_t wall = wall_ns();
 
 	for (; sent < actives; sent++)
 		ask(active[sent], pipeline);
@@ -267,20 +338,20 @@ static void do_slice(size_t requests, size_t pipeline)
 		}
 	}
 	wall = wall_ns() - wall;
-	cpu = settled_cpu_ns() - cpu;
-	printf("slice %lu %lu\n", cpu, wall);
+	used = settled_usage(true);
+	printf("slice %lu %lu %lu\n", used.cpu_ns - before.cpu_ns, wall, used.ring_ns - before.ring_ns);
 }
 
 /* ---- count ---- */
 
 static void do_price(size_t k, size_t pipeline)
 {
-	static char request[PIPELINE_MAX * (sizeof(PING) - 1) + 1];
+	static char text[PIPELINE_MAX * REQUEST_SIZE + 1];
 	struct count_options options = { .k = k,
 					 .rounds = 5,
 					 .hold = hold,
-					 .request = request,
-					 .reply_size = pipeline * (sizeof(PONG) - 1),
+					 .request = text,
+					 .reply_size = pipeline * reply_size,
 					 .tolerance = tolerance };
 	struct price prices[PRICES_MAX];
 	const char *why;
@@ -288,9 +359,9 @@ static void do_price(size_t k, size_t pipeline)
 
 	if (!traced || pipeline < 1 || pipeline > PIPELINE_MAX)
 		probe_fail("price: needs --strace, and %zu in flight at the most", (size_t)PIPELINE_MAX);
-	request[0] = '\0';
+	text[0] = '\0';
 	for (size_t i = 0; i < pipeline; i++)
-		strcat(request, PING);
+		strcat(text, request);
 	count = server_price(server, &options, prices, PRICES_MAX, &why);
 	if (count < 0) {
 		printf("price - %s\n", why);
@@ -317,7 +388,9 @@ static void obey(const char *line)
 	else if (strcmp(word, "slice") == 0)
 		do_slice(a, b);
 	else if (strcmp(word, "cpu") == 0)
-		printf("cpu %lu\n", settled_cpu_ns());
+		printf("cpu %lu\n", settled_usage(true).cpu_ns);
+	else if (strcmp(word, "request") == 0)
+		do_request(line + strlen("request "));
 	else if (strcmp(word, "rss") == 0)
 		printf("rss %lu\n", server_rss(server));
 	else if (strcmp(word, "price") == 0)
@@ -328,17 +401,22 @@ static void obey(const char *line)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: drive [--strace] [--hold COMMAND|none [--sleeps] [--answers]] [--tolerance N] -- "
-			"SERVER [WORD...]\ncommands on stdin: active N, idle N, slice R P, cpu, rss, price K P\n");
+	fprintf(stderr,
+		"usage: drive [--strace] [--hold COMMAND|none [--sleeps] [--answers]] [--tolerance N] [--unix PATH] -- "
+		"SERVER [WORD...]\ncommands on stdin: active N, idle N, request TEXT, slice R P, cpu, rss, price K P\n");
 	exit(TOOL_USAGE);
 }
 
 static char **read_options(int argc, char **argv)
 {
 	static const struct option names[] = {
-		{ "strace", no_argument, NULL, 's' },	       { "hold", required_argument, NULL, 'h' },
-		{ "sleeps", no_argument, NULL, 'z' },	       { "answers", no_argument, NULL, 'a' },
-		{ "tolerance", required_argument, NULL, 't' }, { 0 },
+		{ "strace", no_argument, NULL, 's' },
+		{ "hold", required_argument, NULL, 'h' },
+		{ "sleeps", no_argument, NULL, 'z' },
+		{ "answers", no_argument, NULL, 'a' },
+		{ "tolerance", required_argument, NULL, 't' },
+		{ "unix", required_argument, NULL, 'u' },
+		{ 0 },
 	};
 	char *command = NULL;
 	bool sleeps = false, answers = false;
@@ -349,6 +427,7 @@ static char **read_options(int argc, char **argv)
 		answers |= found == 'a';
 		command = found == 'h' ? optarg : command;
 		tolerance = found == 't' ? atof(optarg) : tolerance;
+		unix_path = found == 'u' ? optarg : unix_path;
 		if (found == '?')
 			usage();
 	}
@@ -373,8 +452,10 @@ int main(int argc, char **argv)
 	if (!traced)
 		pin(false);
 	printf("ready %d %d\n", server_pid(server), server_port(server));
-	while (getline(&line, &size, stdin) > 0)
+	while (getline(&line, &size, stdin) > 0) {
+		line[strcspn(line, "\n")] = '\0';
 		obey(line);
+	}
 	free(line);
 	servers_kill();
 	return TOOL_DONE;

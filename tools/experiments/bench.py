@@ -76,8 +76,17 @@ class Load:
 
     def slice(self, requests, pipeline=1):
         """CPU of the server per request, in ns, and its share of a core meanwhile."""
-        cpu_ns, wall_ns = map(int, self.ask("slice", requests, pipeline).split())
+        cpu_ns, wall_ns, _ = map(int, self.ask("slice", requests, pipeline).split())
         return cpu_ns / requests, cpu_ns / wall_ns
+
+    def slice_of_ring(self, requests, pipeline=1):
+        """CPU per request, and the part of io_uring's threads in it."""
+        cpu_ns, _, ring_ns = map(int, self.ask("slice", requests, pipeline).split())
+        return cpu_ns / requests, ring_ns / requests
+
+    def asks(self, request):
+        """What the slices to come ask: "PING", "BLOB 1024"."""
+        self.ask("request", request)
 
     def cpu_ns(self):
         return int(self.ask("cpu"))

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "probe_internal.h"
@@ -36,13 +37,13 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int new_socket(void)
+static int new_socket(int domain)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0 && errno == EMFILE) {
 		raise_descriptor_limit();
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		fd = socket(domain, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	}
 	if (fd < 0)
 		probe_fail("the lab has no descriptor for another client: %s", strerror(errno));
@@ -93,6 +94,16 @@ static void connect_client(struct client *c)
 		probe_fail("%s could not connect (%s): %s", c->name, strerror(error), server_state(c->server));
 }
 
+static void connect_unix(struct client *c, const char *path)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
+	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		probe_fail("%s could not connect to %s (%s): %s", c->name, path, strerror(errno),
+			   server_state(c->server));
+}
+
 struct client *client_open_with(struct server *s, const struct client_options *options)
 {
 	static unsigned int number;
@@ -104,7 +115,11 @@ struct client *client_open_with(struct server *s, const struct client_options *o
 		snprintf(c->name, sizeof(c->name), "%s", options->name);
 	else
 		snprintf(c->name, sizeof(c->name), "client %u", number);
-	c->fd = new_socket();
+	c->fd = new_socket(options->unix_path ? AF_UNIX : AF_INET);
+	if (options->unix_path) {
+		connect_unix(c, options->unix_path);
+		return c;
+	}
 	set_up_socket(c->fd, options);
 	connect_client(c);
 	return c;

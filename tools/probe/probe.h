@@ -96,6 +96,7 @@ pid_t server_pid(const struct server *s);
 
 /* CPU time of all its threads, in ns (clock_getcpuclockid); resident memory in bytes. */
 uint64_t server_cpu_ns(const struct server *s);
+uint64_t server_ring_cpu_ns(const struct server *s); /* of that, io_uring's threads: SQPOLL's, and workers */
 uint64_t server_rss(const struct server *s);
 uint64_t server_context_switches(const struct server *s); /* voluntary and not, all threads */
 size_t server_open_files(const struct server *s);	  /* entries of /proc/PID/fd */
@@ -175,6 +176,8 @@ struct client_options {
 	int rcvbuf;	  /* SO_RCVBUF before connect; 0: as it is */
 	int maxseg;	  /* TCP_MAXSEG before connect; 536 makes loopback as narrow as a modem */
 	const char *from; /* our own address, "127.0.0.2"; NULL: the kernel's choice */
+	const char
+		*unix_path; /* a Unix socket of the server's, instead of its port; the others above say nothing then */
 };
 
 struct client;

@@ -126,11 +126,18 @@ static bool add_io_uring_cpu(pid_t pid, pid_t tid, void *arg)
 	return true;
 }
 
+uint64_t server_ring_cpu_ns(const struct server *s)
+{
+	uint64_t sum = 0;
+
+	each_task(s->pid, add_io_uring_cpu, &sum);
+	return sum;
+}
+
 uint64_t server_loop_cpu_ns(const struct server *s)
 {
-	uint64_t all = server_cpu_ns(s), others = 0;
+	uint64_t all = server_cpu_ns(s), others = server_ring_cpu_ns(s);
 
-	each_task(s->pid, add_io_uring_cpu, &others);
 	return all > others ? all - others : 0;
 }
 
