@@ -6,3 +6,12 @@ build/tools/load.parts/%.o: tools/load/%.c | build/setup/core
 	$(call say,cc,$@)mkdir -p $(@D) && $(CC) $(CFLAGS) $(ALL_C) -Itools/probe -c $< -o $@
 build/tools/load: $(LOAD_PARTS) $(PROBE)
 	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lm -o $@
+
+# The queueing model, and what uses it.
+build/tools/erlang: build/tools/erlang.o build/tools/queueing.o $(PROBE)
+	$(call say,ld,$@)$(CC) $(CFLAGS) -pthread $^ -lm -o $@
+build/tests/queueing.o build/tests/measure.o: private override CFLAGS += -Itools -Itools/load
+build/tests/queueing: build/tests/queueing.o build/tools/queueing.o
+	$(call say,ld,$@)$(CC) $(CFLAGS) $^ -lcriterion -lm -o $@
+build/tests/measure: build/tests/measure.o $(patsubst %,build/tools/load.parts/%.o,histogram mix schedule)
+	$(call say,ld,$@)$(CC) $(CFLAGS) $^ -lcriterion -lm -o $@

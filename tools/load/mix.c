@@ -103,18 +103,27 @@ static const char *read_command(struct command *c)
 	return read_reply(c, words, count);
 }
 
-/* Cuts "=9" off, and blanks around. Returns the weight, or a negative number. */
-static double cut_weight(char *entry)
+static void trim_end(char *entry)
 {
-	char *sign = strrchr(entry, '='), *end = sign;
-	double weight = sign ? strtod(sign + 1, &end) : 1;
-
-	if (sign && (end == sign + 1 || *end || !(weight > 0)))
-		return -1;
-	if (sign)
-		*sign = '\0';
 	for (size_t n = strlen(entry); n > 0 && isspace((unsigned char)entry[n - 1]); n--)
 		entry[n - 1] = '\0';
+}
+
+/* Cuts "=9" off. Returns the weight, or a negative number. */
+static double cut_weight(char *entry)
+{
+	char *sign, *end;
+	double weight;
+
+	trim_end(entry);
+	sign = strrchr(entry, '=');
+	if (!sign)
+		return 1;
+	weight = strtod(sign + 1, &end);
+	if (end == sign + 1 || *end || !(weight > 0 && isfinite(weight)))
+		return -1;
+	*sign = '\0';
+	trim_end(entry);
 	return weight;
 }
 
