@@ -37,7 +37,7 @@ $(NUMBERS:%=solution%): solution%: build/setup/core build/setup/test ## chapterN
 progress: ## every exercise, done or not or stale, and points
 	@$(LAB) progress
 
-report: build/setup/core build/setup/test ## points for a grader (FORMAT=junit|gradescope), under build/results
+report: build/setup/core build/setup/test ## points for a grader, under build/results (FORMAT=junit|gradescope, ONLY="4 5")
 	@$(LAB) report
 
 starters: build/setup/test ## for maintainers: writes every starter that differs from its solution

@@ -7,7 +7,7 @@ from checks import Finding, failed
 from common import LabError, read_text, write_text
 from costs import TSV, finished, table, traced
 from counter import BATCHES, read_costs
-from manifest import load_all
+from manifest import find, load_all
 from process import run
 
 SENTENCE = re.compile(r"^\d+ requests took .*", re.M)
@@ -16,7 +16,7 @@ SENTENCE = re.compile(r"^\d+ requests took .*", re.M)
 def pages():
     """(path, chapter or None) of every text that may carry figures."""
     chapters = load_all()
-    top = [(Path(name), None) for name in ("README.md", "LESSONS.md") if Path(name).exists()]
+    top = [(Path(name), None) for name in ("README.md", "LESSONS.md", "chapters/TEACHING.md") if Path(name).exists()]
     return top + [(c.readme, c) for c in chapters]
 
 
@@ -100,6 +100,25 @@ def claims():
     return "\n".join(lines)
 
 
+def course():
+    """Every chapter with its question and its points, for TEACHING.md."""
+    chapters = [c for c in load_all() if c.exercises]
+    rows = [(f"[{c.number} · {c.model}]({c.name}/README.md)", c.title, len(c.exercises), sum(e.points for e in c.exercises))
+            for c in chapters]
+    rows += [("all", "", *(sum(row[i] for row in rows) for i in (2, 3)))]
+    return "\n".join(["| chapter | its question | exercises | points |", "|---|---|---|---|",
+                      *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
+
+
+def exercises(number):
+    """The exercises of a chapter, for TEACHING.md."""
+    chapter = find(number)
+    lines = ["| exercise | points | after |", "|---|---|---|"]
+    for e in chapter.exercises:
+        lines.append(f"| [{e.id} {e.title}]({chapter.name}/README.md#{e.anchor}) | {e.points} | {', '.join(e.after)} |")
+    return "\n".join(lines)
+
+
 def records(path):
     """The rows of a result file, as dicts."""
     if not path.exists():
@@ -108,8 +127,8 @@ def records(path):
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
-TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims}
-EXACT = ("costs", "summary", "trace")  # counts, the same on every machine; all others are times and sizes
+TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course}
+EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 
 
@@ -118,6 +137,8 @@ def content(kind, which, chapter):
     if kind == "trace":
         wanted = chapter or next(c for c in load_all() if str(c.number) == which)
         return f"```\n{traced(wanted)}\n```\n"
+    if kind == "exercises":
+        return exercises(which) + "\n"
     if kind in TABLES:
         return TABLES[kind]() + "\n"
     return chapter_costs(chapter) + "\n" if chapter else f"```\n{table()}\n```\n"

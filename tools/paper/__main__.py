@@ -56,6 +56,8 @@ def make(job):
 def main(words):
     with process.progress("answers, from the finished servers"):
         jobs = list(plan(words))
+    for old in OUT.glob("*/*.pdf") if not words else ():
+        old.unlink()  # of a chapter that has another name by now
     with scratch() as directory, ThreadPoolExecutor(AT_ONCE) as pool:
         for name in pool.map(make, [(directory, job) for job in jobs]):
             print(f"  {OUT}/A4/{name}.pdf, and Letter", flush=True)
