@@ -10,6 +10,8 @@
  *			on each						slice CPU_NS WALL_NS RING_NS
  *	cpu		its CPU clock, once it stands still		cpu NS
  *	rss		resident memory of the server			rss BYTES
+ *	calls R P	crossings a request while R are served,
+ *			as a slice's are (needs --strace)		calls N
  *	price K P	exact crossings of a burst of P requests on
  *			each of K connections (needs --strace)		price TOTAL CALL=N... | price - WHY
  *
@@ -316,16 +318,9 @@ static void await(struct client *c, size_t pipeline)
  * so that a request costs us two calls and no wait: less than it costs any
  * server.
  */
-static void do_slice(size_t requests, size_t pipeline)
+static void run_load(size_t bursts, size_t pipeline)
 {
-	size_t bursts = requests / pipeline, sent = 0;
-
-	if (pipeline < 1 || pipeline > PIPELINE_MAX || actives == 0 || bursts < actives)
-		probe_fail("slice: %zu requests, %zu in flight on each of %zu connections, can't be", requests,
-			   pipeline, actives);
-	fill_bursts(pipeline);
-	struct usage before = settled_usage(false), used;
-	uint64_t wall = wall_ns();
+	size_t sent = 0;
 
 	for (; sent < actives; sent++)
 		ask(active[sent], pipeline);
@@ -337,6 +332,23 @@ static void do_slice(size_t requests, size_t pipeline)
 			sent++;
 		}
 	}
+}
+
+static void prepare_load(size_t requests, size_t pipeline)
+{
+	if (pipeline < 1 || pipeline > PIPELINE_MAX || actives == 0 || requests / pipeline < actives)
+		probe_fail("%zu requests, %zu in flight on each of %zu connections, can't be", requests, pipeline,
+			   actives);
+	fill_bursts(pipeline);
+}
+
+static void do_slice(size_t requests, size_t pipeline)
+{
+	prepare_load(requests, pipeline);
+	struct usage before = settled_usage(false), used;
+	uint64_t wall = wall_ns();
+
+	run_load(requests / pipeline, pipeline);
 	wall = wall_ns() - wall;
 	used = settled_usage(true);
 	printf("slice %lu %lu %lu\n", used.cpu_ns - before.cpu_ns, wall, used.ring_ns - before.ring_ns);
@@ -373,6 +385,24 @@ static void do_price(size_t k, size_t pipeline)
 	printf("\n");
 }
 
+/* Under steady load; for servers that no hold can hold. The load's beginning and end are not counted. */
+static void do_calls(size_t requests, size_t pipeline)
+{
+	uint64_t from, to;
+	size_t count;
+
+	if (!traced)
+		probe_fail("calls: needs --strace");
+	prepare_load(requests, pipeline);
+	run_load(requests / pipeline, pipeline);
+	from = now_ns();
+	run_load(requests / pipeline, pipeline);
+	to = now_ns();
+	run_load(actives, pipeline);
+	server_crossings(server, from, to, &count);
+	printf("calls %.6f\n", (double)count / (double)requests);
+}
+
 /* ---- commands ---- */
 
 static void obey(const char *line)
@@ -391,6 +421,8 @@ static void obey(const char *line)
 		printf("cpu %lu\n", settled_usage(true).cpu_ns);
 	else if (strcmp(word, "request") == 0)
 		do_request(line + strlen("request "));
+	else if (strcmp(word, "calls") == 0)
+		do_calls(a, b);
 	else if (strcmp(word, "rss") == 0)
 		printf("rss %lu\n", server_rss(server));
 	else if (strcmp(word, "price") == 0)
@@ -403,7 +435,7 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"usage: drive [--strace] [--hold COMMAND|none [--sleeps] [--answers]] [--tolerance N] [--unix PATH] -- "
-		"SERVER [WORD...]\ncommands on stdin: active N, idle N, request TEXT, slice R P, cpu, rss, price K P\n");
+		"SERVER [WORD...]\ncommands on stdin: active N, idle N, request TEXT, slice R P, cpu, rss, calls R P, price K P\n");
 	exit(TOOL_USAGE);
 }
 
