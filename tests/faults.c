@@ -36,7 +36,7 @@ enum ending { EXIT, GOES_ON, CLOSED, ASIDE };
 static const char *const ending_names[] = { "exit", "goes-on", "closed", "aside" };
 
 struct row {
-	char call[24];
+	char call[48]; /* or "write@05-epoll-et": what is said of one server */
 	bool startup;
 	enum ending ending;
 	char only[24];
@@ -76,7 +76,7 @@ static void read_row(char *line)
 	struct row *r = &rows[row_count];
 	char when[16], ending[16];
 
-	if (sscanf(line, "%23[^\t]\t%15[^\t]\t%15[^\t]\t%23[^\t]\t%299[^\n]", r->call, when, ending, r->only,
+	if (sscanf(line, "%47[^\t]\t%15[^\t]\t%15[^\t]\t%23[^\t]\t%299[^\n]", r->call, when, ending, r->only,
 		   r->errors) != 5)
 		quit("a row needs five columns", line);
 	r->startup = strcmp(when, "startup") == 0;
@@ -379,15 +379,15 @@ static void begin(const struct row *row, const char *raw, const char *error, con
 }
 
 /* True where the table says why this pair can't be had from this server: a row "write@05-epoll-et … EAGAIN: why". */
-static bool is_aside(const char *call, const char *error)
+static bool is_aside(const struct row *row, const char *error)
 {
 	char name[64];
 
 	for (size_t i = 0; i < row_count; i++) {
 		const char *at = strchr(rows[i].call, '@');
 		snprintf(name, sizeof(name), "%s:", error);
-		if (at && strstr(getenv("SERVER"), at + 1) &&
-		    strncmp(rows[i].call, call, (size_t)(at - rows[i].call)) == 0 &&
+		if (at && rows[i].startup == row->startup && strstr(getenv("SERVER"), at + 1) &&
+		    strncmp(rows[i].call, row->call, (size_t)(at - rows[i].call)) == 0 &&
 		    (strncmp(rows[i].errors, name, strlen(name)) == 0 || strncmp(rows[i].errors, "all:", 4) == 0))
 			return true;
 	}
@@ -437,7 +437,7 @@ static void inject(struct row *row)
 		return;
 	snprintf(errors, sizeof(errors), "%s", row->errors);
 	for (char *error = strtok(errors, " "); error; error = strtok(NULL, " ")) {
-		if (!row->startup && is_aside(row->call, error))
+		if (is_aside(row, error))
 			continue;
 		before = occurrences;
 		if (row->startup)

@@ -334,9 +334,11 @@ class Reading(unittest.TestCase):
     def test_links_and_anchors(self):
         with tempfile.TemporaryDirectory() as directory:
             page = Path(directory, "a.md")
-            page.write_text("# One `two` — three\n## B\n## B\n[x](#b-1) [y](#one-two--three) [z](no.md) `[n](no)`\n[w](#c)\n")
+            Path(directory, "s.c").write_text("static int on(void)\n{\n\toff();\n}\n")
+            page.write_text("# One `two` — three\n## B\n## B\n[x](#b-1) [y](#one-two--three) [z](no.md) `[n](no)`\n"
+                            "[w](#c) [on](s.c#on) [off](s.c#off)\n")
             bad = [target for _, target in check_links.links(page) if check_links.problem(page, target)]
-            self.assertEqual(bad, ["no.md", "#c"])
+            self.assertEqual(bad, ["no.md", "#c", "s.c#off"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,369 @@
+/*
+ * A completion port on Linux. Windows' kernel hands completions out itself, to
+ * threads that it knows to run or to block. Here a thread of the port's does,
+ * the poller: it waits for the ring, and wakes workers. It holds no slot.
+ *
+ * The ring is a plain one: SINGLE_ISSUER would bind it to one thread, and
+ * COOP_TASKRUN would leave a worker's completions undone while it computes.
+ * Needs Linux 6.0.
+ */
+#include "port.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/sysinfo.h>
+
+#include "ring.h"
+#include "startup.h"
+
+enum {
+	SUBMISSIONS = 64,   /* one is used at a time: each operation is submitted at once */
+	COMPLETIONS = 4096, /* beyond, the kernel keeps them until there is room */
+	BUFFERS = 256,	    /* bytes received and not yet given back; beyond, receives wait their turn */
+	BUFFER_SIZE = 4096,
+	KEYS_MIN = 64, /* the first size of the table of keys, which doubles */
+};
+
+/* First come, first served. */
+struct queue {
+	struct operation *first, **end;
+};
+
+struct worker {
+	pthread_cond_t wake; /* one each: to wake this worker, and no other */
+	struct worker *next; /* on the list on which it stands */
+	bool granted;	     /* has a slot: may run */
+	struct operation *given;
+};
+
+struct port {
+	struct io_uring_buf slots[BUFFERS]
+		__attribute__((aligned(4096))); /* the buffers that the kernel may fill; on pages that it maps, too */
+	char (*buffers)[BUFFER_SIZE];
+	struct io_uring ring;
+	pthread_mutex_t lock; /* of all that is here, but the ring's completions: those are the poller's */
+	pthread_t poller;
+	void **keys; /* by descriptor */
+	size_t keys_size;
+	struct queue done;	  /* completed, not handed out */
+	struct queue starved;	  /* receives that found no buffer */
+	unsigned lent;		  /* buffers that are not the kernel's */
+	struct worker *sleepers;  /* wait for a completion; the first on the list is woken first */
+	struct worker *returning; /* have blocked, and wait for a slot; likewise */
+	unsigned concurrency, running;
+	bool closed;
+};
+
+static _Thread_local struct worker me = { .wake = PTHREAD_COND_INITIALIZER };
+
+static void put(struct queue *queue, struct operation *o)
+{
+	o->next = NULL;
+	*queue->end = o;
+	queue->end = &o->next;
+}
+
+static struct operation *take(struct queue *queue)
+{
+	struct operation *o = queue->first;
+
+	if (o && !(queue->first = o->next))
+		queue->end = &queue->first;
+	return o;
+}
+
+static struct worker *take_worker(struct worker **list)
+{
+	struct worker *w = *list;
+
+	*list = w->next;
+	return w;
+}
+
+static void line_up(struct worker **list, struct worker *w)
+{
+	while (*list)
+		list = &(*list)->next;
+	w->next = NULL;
+	*list = w;
+}
+
+/* ---- operations: from a worker to the kernel ---- */
+
+/* Never full: whatever is in the queue is submitted before the lock is given back. */
+static struct io_uring_sqe *next_sqe(struct port *port, struct operation *o, enum operation_kind kind, int fd)
+{
+	o->kind = kind;
+	o->fd = fd;
+	o->bytes = NULL;
+	o->key = fd >= 0 && (size_t)fd < port->keys_size ? port->keys[fd] : NULL;
+	return io_uring_get_sqe(&port->ring);
+}
+
+/* The kernel tries at once. What can't be done yet is done when the socket is ready, in the name of this thread. */
+static void start(struct port *port, struct io_uring_sqe *sqe, struct operation *o)
+{
+	int result;
+
+	io_uring_sqe_set_data(sqe, o);
+	while ((result = io_uring_submit(&port->ring)) < 0) {
+		if (result != -EINTR && result != -EAGAIN && result != -EBUSY) {
+			errno = -result;
+			die("cannot start an operation", "See io_uring_enter(2).");
+		}
+	}
+}
+
+static void start_receive(struct port *port, int fd, struct operation *o)
+{
+	struct io_uring_sqe *sqe = next_sqe(port, o, PORT_RECV, fd);
+
+	io_uring_prep_recv(sqe, fd, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	start(port, sqe, o);
+}
+
+void port_accept(struct port *port, int fd, struct operation *o)
+{
+	pthread_mutex_lock(&port->lock);
+	struct io_uring_sqe *sqe = next_sqe(port, o, PORT_ACCEPT, fd);
+	io_uring_prep_accept(sqe, fd, NULL, NULL, SOCK_CLOEXEC);
+	start(port, sqe, o);
+	pthread_mutex_unlock(&port->lock);
+}
+
+void port_recv(struct port *port, int fd, struct operation *o)
+{
+	pthread_mutex_lock(&port->lock);
+	start_receive(port, fd, o);
+	pthread_mutex_unlock(&port->lock);
+}
+
+void port_send(struct port *port, int fd, struct operation *o, const void *bytes, size_t size)
+{
+	pthread_mutex_lock(&port->lock);
+	struct io_uring_sqe *sqe = next_sqe(port, o, PORT_SEND, fd);
+	io_uring_prep_send(sqe, fd, bytes, size, MSG_WAITALL);
+	start(port, sqe, o);
+	pthread_mutex_unlock(&port->lock);
+}
+
+void port_timer(struct port *port, struct operation *o, unsigned ms)
+{
+	struct __kernel_timespec after = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	pthread_mutex_lock(&port->lock);
+	struct io_uring_sqe *sqe = next_sqe(port, o, PORT_TIMER, -1);
+	io_uring_prep_timeout(sqe, &after, 0, 0);
+	start(port, sqe, o);
+	pthread_mutex_unlock(&port->lock);
+}
+
+/* False when memory has run out. */
+static bool room_for_key(struct port *port, size_t fd)
+{
+	size_t size = port->keys_size ? port->keys_size : KEYS_MIN;
+
+	while (fd >= size)
+		size *= 2;
+	if (size == port->keys_size)
+		return true;
+	void **keys = realloc(port->keys, size * sizeof(*keys));
+	if (!keys)
+		return false;
+	port->keys = keys;
+	port->keys_size = size;
+	return true;
+}
+
+int port_associate(struct port *port, int fd, void *key)
+{
+	pthread_mutex_lock(&port->lock);
+	bool room = room_for_key(port, (size_t)fd);
+	if (room)
+		port->keys[fd] = key;
+	pthread_mutex_unlock(&port->lock);
+	return room ? 0 : -1;
+}
+
+/* ---- slots: who may run ---- */
+
+static void lie_down(struct port *port, struct worker *w)
+{
+	/* TODO 9.2: The concurrency value */
+	line_up(&port->sleepers, w);
+}
+
+/* The slot is taken here, and not when the worker gets to run: whoever asks meanwhile finds it taken. */
+static void let_run(struct port *port, struct worker *w, struct operation *o)
+{
+	port->running++;
+	w->granted = true;
+	w->given = o;
+	pthread_cond_signal(&w->wake);
+}
+
+static void hand_out(struct port *port)
+{
+	/* TODO 9.2, continued */
+	while (port->sleepers && port->done.first)
+		let_run(port, take_worker(&port->sleepers), take(&port->done));
+}
+
+static void give_slot_back(struct port *port)
+{
+	if (me.granted)
+		port->running--;
+	me.granted = false;
+	hand_out(port);
+}
+
+void port_block(struct port *port)
+{
+	/* TODO 9.2, continued */
+	(void)port;
+}
+
+void port_unblock(struct port *port)
+{
+	/* TODO 9.2, continued */
+	(void)port;
+}
+
+/* ---- completions: from the kernel to a worker ---- */
+
+static void give_buffer(struct port *port, const char *bytes)
+{
+	uint16_t id = (uint16_t)((bytes - port->buffers[0]) / BUFFER_SIZE);
+	struct io_uring_buf_ring *ring = (struct io_uring_buf_ring *)port->slots;
+
+	io_uring_buf_ring_add(ring, port->buffers[id], BUFFER_SIZE, id, io_uring_buf_ring_mask(BUFFERS), 0);
+	io_uring_buf_ring_advance(ring, 1);
+}
+
+/* A receive that found no buffer is started again when there is one: before whoever gave it back asks for bytes. */
+void port_give(struct port *port, struct operation *o)
+{
+	pthread_mutex_lock(&port->lock);
+	if (o->bytes) {
+		give_buffer(port, o->bytes);
+		o->bytes = NULL;
+		port->lent--;
+		if (port->starved.first) {
+			struct operation *starved = take(&port->starved);
+			start_receive(port, starved->fd, starved);
+		}
+	}
+	pthread_mutex_unlock(&port->lock);
+}
+
+static void complete(struct port *port, struct operation *o, const struct io_uring_cqe *cqe)
+{
+	o->result = cqe->res;
+	if (cqe->flags & IORING_CQE_F_BUFFER) {
+		o->bytes = port->buffers[cqe->flags >> IORING_CQE_BUFFER_SHIFT];
+		port->lent++;
+	}
+	if (o->kind == PORT_RECV && o->result == -ENOBUFS && port->lent == BUFFERS)
+		put(&port->starved, o);
+	else if (o->kind == PORT_RECV && o->result == -ENOBUFS)
+		start_receive(port, o->fd, o); /* one has come back meanwhile */
+	else
+		put(&port->done, o);
+}
+
+/* The poller. While it sleeps in the kernel, nobody else looks at the ring's completions. */
+static void *collect(void *argument)
+{
+	struct port *port = argument;
+
+	/* TODO 9.1: A port on Linux */
+	/* Wait for the ring's completions; complete() each of them; hand them out. Until the port is closed. */
+	(void)port;
+	(void)complete;
+	return NULL;
+}
+
+void port_post(struct port *port, struct operation *o, void *key, int result)
+{
+	pthread_mutex_lock(&port->lock);
+	*o = (struct operation){ .kind = PORT_POST, .key = key, .result = result, .fd = -1 };
+	put(&port->done, o);
+	hand_out(port);
+	pthread_mutex_unlock(&port->lock);
+}
+
+struct operation *port_wait(struct port *port)
+{
+	struct operation *o;
+
+	pthread_mutex_lock(&port->lock);
+	give_slot_back(port);
+	if (!port->closed)
+		lie_down(port, &me);
+	/* TODO 9.1, continued */
+	/* Sleep until there is a completion for this worker. It sleeps until the port is closed. */
+	while (!port->closed)
+		pthread_cond_wait(&me.wake, &port->lock);
+	o = me.granted ? me.given : NULL;
+	pthread_mutex_unlock(&port->lock);
+	return o;
+}
+
+/* ---- its beginning and its end ---- */
+
+static void give_buffers(struct port *port)
+{
+	struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)port->slots, .ring_entries = BUFFERS };
+
+	errno = -io_uring_register_buf_ring(&port->ring, &reg, 0);
+	if (errno)
+		die("cannot share buffers with the kernel", ring_hint(errno));
+	for (int id = 0; id < BUFFERS; id++)
+		give_buffer(port, port->buffers[id]);
+}
+
+struct port *port_create(unsigned concurrency)
+{
+	static const struct ring_kind kinds[] = { { "plain", 0 }, { 0 } };
+	struct port *port = aligned_alloc(_Alignof(struct port), sizeof(*port));
+
+	if (port)
+		*port = (struct port){ .buffers = malloc(sizeof(*port->buffers) * BUFFERS) };
+	if (!port || !port->buffers)
+		die("cannot make a port", "Memory has run out.");
+	port->concurrency = concurrency ? concurrency : (unsigned)get_nprocs();
+	port->done.end = &port->done.first;
+	port->starved.end = &port->starved.first;
+	pthread_mutex_init(&port->lock, NULL);
+	ring_make(&port->ring, kinds, SUBMISSIONS, COMPLETIONS);
+	give_buffers(port);
+	errno = pthread_create(&port->poller, NULL, collect, port);
+	if (errno)
+		die("cannot make the poller", "Is there a limit on threads (ulimit -u)?");
+	return port;
+}
+
+void port_close(struct port *port)
+{
+	pthread_mutex_lock(&port->lock);
+	port->closed = true;
+	while (port->sleepers)
+		pthread_cond_signal(&take_worker(&port->sleepers)->wake);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&port->ring);
+	io_uring_prep_nop(sqe); /* wakes the poller */
+	start(port, sqe, NULL);
+	pthread_mutex_unlock(&port->lock);
+}
+
+void port_free(struct port *port)
+{
+	pthread_join(port->poller, NULL);
+	io_uring_queue_exit(&port->ring);
+	pthread_mutex_destroy(&port->lock);
+	free(port->buffers);
+	free(port->keys);
+	free(port);
+}

@@ -1,0 +1,12 @@
+# Chapter 9's port: the program that sees it from inside, and the experiment that compares it with a plain pool.
+
+# tests/inside_chNN.c and the chapter's port, without its server. $(1) variant, $(2) tree
+define inside_rules
+build/$(1)/$(2)/09-completion-ports/inside_ch09.o: tests/inside_ch09.c $(2)/09-completion-ports/port.h | build/setup/core build/setup/uring
+	$$(call say,cc,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS) $$(ALL_C) $$(SANITIZE_$(1)) -I$(2)/09-completion-ports -c $$< -o $$@
+build/$(1)/$(2)/09-completion-ports/inside: build/$(1)/$(2)/09-completion-ports/inside_ch09.o build/$(1)/$(2)/09-completion-ports/port.o $$(KIT:%.c=build/$(1)/common/%.o)
+	$$(call say,ld,$$@)$$(CC) $$(CFLAGS) $$(SANITIZE_$(1)) -pthread $$^ $$(LIBS_09-completion-ports) -o $$@
+endef
+$(foreach v,$(VARIANTS),$(foreach t,$(TREES),$(eval $(call inside_rules,$(v),$(t)))))
+
+test-build: $(VARIANTS:%=build/%/solutions/09-completion-ports/inside)
