@@ -113,17 +113,25 @@ def number(text):
 
 def run_load(command, **options):
     """One run of build/tools/load: run_load([server], rate=500, mix="WORK 0 2000", server_cores=2). Returns the row of
-    all requests as a dict by column; "commands" holds those of each command of a mix."""
-    words = [word for name, value in options.items() if value is not None
-             for word in (f"--{name.replace('_', '-')}", str(value))]
+    all requests as a dict by column; "commands" holds those of each command of a mix, "said" what it printed."""
+    words = []
+    for name, value in options.items():
+        flag = "--" + name.replace("_", "-")
+        words += [flag] if value is True else [flag, str(value)] if value not in (None, False) else []
     with tempfile.NamedTemporaryFile(suffix=".tsv") as file:
-        done = subprocess.run([LOAD, *words, "--tsv", file.name, "--", *command], timeout=ANSWER_S, check=False,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([LOAD, *words, "--tsv", file.name, "--", *command], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, start_new_session=True)
+        try:
+            said, complaint = process.communicate(timeout=ANSWER_S)
+        except BaseException:
+            process.terminate()    # its server ends with it
+            process.communicate()
+            raise
         lines = [line.split("\t") for line in file.read().decode().splitlines() if not line.startswith("#")]
-    if done.returncode:
-        raise Failed(done.stderr.strip() or f"the load ended with status {done.returncode}")
+    if process.returncode:
+        raise Failed(complaint.strip() or f"the load ended with status {process.returncode}")
     rows = [dict(zip(lines[0], map(number, line))) for line in lines[1:]]
-    return {**rows[0], "commands": {row["command"]: row for row in rows[1:]}}
+    return {**rows[0], "commands": {row["command"]: row for row in rows[1:]}, "said": said}
 
 
 # ---- what is measured ----

@@ -24,8 +24,8 @@ enum {
 struct plan {
 	size_t connections, pipeline, idle, count, seed, server_cores, stall_ms;
 	double rate; /* requests a second; 0: a closed loop */
-	bool poisson, omission, append;
-	double warmup_s, duration_s, patience_s;
+	bool poisson, omission, append, last_words;
+	double warmup_s, duration_s, drain_s, patience_s;
 	const char *tsv, *model;
 	struct mix mix;
 	char *const *command; /* the server to start, or NULL: */

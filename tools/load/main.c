@@ -21,7 +21,8 @@ static struct plan plan = {
 	.model = "-",
 	.host = "127.0.0.1",
 };
-static char *rate = "0", *arrivals = "poisson", *mix = "PING", *warmup = "0.5", *duration = "2", *patience = "15";
+static char *rate = "0", *arrivals = "poisson", *mix = "PING", *warmup = "0.5", *duration = "2", *drain = "1",
+	    *patience = "15";
 static struct run run;
 
 static const char about[] = "Without --rate a closed loop: each connection asks again when it has been answered.\n"
@@ -41,6 +42,7 @@ static const struct tool_option table[] = {
 	  "SPIN us; WORK ~200 ~1800 draws exponential work of these means" },
 	{ "warmup", OPTION_TEXT, &warmup, 0, "S", "seconds that do not count (0.5)" },
 	{ "duration", OPTION_TEXT, &duration, 0, "S", "seconds that count (2)" },
+	{ "drain", OPTION_TEXT, &drain, 0, "S", "how long replies may take once the last request was due (1)" },
 	{ "count", OPTION_NUMBER, &plan.count, 1, "N", "requests that count, instead of seconds" },
 	{ "omission", OPTION_FLAG, &plan.omission, 0, NULL,
 	  "show latency from the send beside that from when it was due" },
@@ -48,6 +50,8 @@ static const struct tool_option table[] = {
 	{ "server-cores", OPTION_NUMBER, &plan.server_cores, 1, "N",
 	  "for a server of ours (1); where none is left for the load, they share them" },
 	{ "patience", OPTION_TEXT, &patience, 0, "S", "without any reply, and it is a failure (15)" },
+	{ "last-words", OPTION_FLAG, &plan.last_words, 0, NULL,
+	  "end the server by SIGTERM, and show the last line it said" },
 	{ "tsv", OPTION_TEXT, &plan.tsv, 0, "FILE", "write a row there, and one for each command of a mix" },
 	{ "append", OPTION_FLAG, &plan.append, 0, NULL, "add to that file" },
 	{ "model", OPTION_TEXT, &plan.model, 0, "NAME", "the name of the row" },
@@ -112,6 +116,7 @@ static void read_plan(int argc, char **argv)
 	plan.rate = number("rate", rate, RATE_MAX);
 	plan.warmup_s = number("warmup", warmup, SECONDS_MAX);
 	plan.duration_s = number("duration", duration, SECONDS_MAX);
+	plan.drain_s = number("drain", drain, SECONDS_MAX);
 	plan.patience_s = number("patience", patience, SECONDS_MAX);
 	plan.poisson = strcmp(arrivals, "poisson") == 0;
 	check_plan();

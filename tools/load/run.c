@@ -27,7 +27,6 @@
 
 enum {
 	EVENTS_MAX = 512,
-	DRAIN_NS = 1000000000, /* how long replies may take once the last request was due; then they are unanswered */
 	NEAR_NS = 60000, /* a wake-up takes about so long: what is due sooner is polled for, on a core of our own */
 	PROGRESS_NS = 250000000, /* between two lines of progress */
 	ENDING_MS = 500,	 /* how long a server may take to die, once its connections have ended */
@@ -158,7 +157,7 @@ static void set_times(struct run *r)
 	r->begin = r->last_reply = r->roomy_since = load_now();
 	r->from = r->begin + (uint64_t)(p->warmup_s * 1e9);
 	r->until = p->count > 0 ? UINT64_MAX : r->from + (uint64_t)(p->duration_s * 1e9);
-	r->end = r->until == UINT64_MAX ? UINT64_MAX : r->until + DRAIN_NS;
+	r->end = r->until == UINT64_MAX ? UINT64_MAX : r->until + (uint64_t)(p->drain_s * 1e9);
 	r->counted_left = p->count;
 	r->commands.state = p->seed ^ 0x6c6f6164; /* another stream than the arrivals': they stay, whatever is asked */
 	if (p->rate > 0) {
@@ -374,10 +373,22 @@ int run_loop(struct run *r)
 	return caught;
 }
 
-/* One that does not end as the contract says is a matter for tests, not for a load. */
+/* Lets a server of ours end by itself, and shows what it says last: chapter 7's says how its pool did. */
+static void show_last_words(struct run *r)
+{
+	const char *words;
+
+	server_stop(r->server);
+	words = last_line(&r->server->err);
+	printf("  last words: %s\n", *words ? words : "none");
+}
+
+/* A server that does not end as the contract says is else a matter for tests, not for a load. */
 void run_close(struct run *r)
 {
-	servers_kill();
 	for (size_t i = 0; i < r->link_count; i++)
 		close(r->links[i].fd);
+	if (r->plan->last_words && r->server && !r->failure)
+		show_last_words(r);
+	servers_kill();
 }
