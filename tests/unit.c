@@ -980,6 +980,46 @@ Test(conn, half_close_with_replies_stuck)
 	conn_free(c);
 }
 
+Test(conn, lent_replies_stay_where_they_are)
+{
+	struct conn *c = new_conn(3);
+
+	cr_assert(feed(c, "PING\r\nBLOB 500\r\n") == CONN_WRITE, "There are replies to send.");
+	const char *out = conn_out(c);
+	size_t unsent = conn_unsent(c);
+	conn_lend(c);
+	cr_assert(conn_next(c) == CONN_WAIT && conn_wants_read(c), "A send is in flight: wait for it, and read on.");
+	for (int i = 0; i < 100; i++)
+		cr_assert(feed(c, "BLOB 5000\r\n") == CONN_WAIT, "Requests that come meanwhile wait, too.");
+	cr_assert(conn_out(c) == out && conn_unsent(c) == unsent,
+		  "The replies that the kernel reads have moved, or grown.");
+	conn_sent(c, unsent - 2);
+	cr_assert(conn_unsent(c) == 2 && conn_out(c) == out + unsent - 2, "Two bytes of them are left.");
+	conn_lend(c);
+	cr_assert(conn_next(c) == CONN_WAIT && conn_unsent(c) == 2, "And are sent alone.");
+	conn_sent(c, 2);
+	cr_assert(conn_next(c) == CONN_WRITE && conn_unsent(c) == 100 * strlen("$5000\r\n\r\n") + 100 * 5000,
+		  "All is sent: the requests that have waited are answered, each once.");
+	conn_free(c);
+	cr_assert(memory.live == 0, "%ld blocks leaked.", memory.live);
+}
+
+Test(conn, lent_and_ended)
+{
+	struct conn *c = new_conn(3);
+
+	feed(c, "QUIT\r\n");
+	conn_lend(c);
+	cr_assert(conn_next(c) == CONN_WAIT && conn_feed(c, NULL, 0) == CONN_WAIT,
+		  "Neither QUIT nor the peer's end closes a connection whose reply is in flight.");
+	conn_sent(c, 0);
+	cr_assert(conn_next(c) == CONN_WRITE, "Nothing of it was sent: it is to be sent again.");
+	conn_lend(c);
+	conn_sent(c, conn_unsent(c));
+	cr_assert(conn_next(c) == CONN_CLOSE, "Then it closes.");
+	conn_free(c);
+}
+
 Test(conn, reply_from_outside)
 {
 	struct conn *c = new_conn(3);
@@ -990,6 +1030,55 @@ Test(conn, reply_from_outside)
 	conn_sent(c, conn_unsent(c));
 	cr_assert(conn_next(c) == CONN_READ && !c->out.data, "It is sent: the connection is idle.");
 	conn_free(c);
+}
+
+/* ---- lists of the server's own ---- */
+
+Test(list, first_come_first_served)
+{
+	struct list list = { 0 }, other = { 0 };
+	struct conn *a = new_conn(3), *b = new_conn(4), *c = new_conn(5);
+
+	cr_assert(!list_take(&list), "An empty list has a first.");
+	list_add(&list, a);
+	list_add(&list, b);
+	list_add(&list, a);
+	list_add(&other, b);
+	cr_assert(!other.first, "A connection that stands on one list was put on another.");
+	cr_assert(list_take(&list) == a, "Who came first is not the first.");
+	list_add(&list, c);
+	list_add(&list, a);
+	cr_assert(list_take(&list) == b && list_take(&list) == c && list_take(&list) == a && !list_take(&list),
+		  "The order is not that in which they came.");
+	list_add(&list, b);
+	cr_assert(list_take(&list) == b && !list.first, "After it was empty, the list does not work.");
+	cr_assert(!a->queued && !b->queued && !c->queued, "Who stands on no list is marked as if it did.");
+	conn_free(a);
+	conn_free(b);
+	conn_free(c);
+}
+
+Test(list, the_held_outlive_reaping)
+{
+	struct list list = { 0 };
+	struct conn *a = new_conn(3), *b = new_conn(4), *c = new_conn(5);
+
+	list_add(&list, a);
+	c->held = 2;
+	conn_retire(a);
+	conn_retire(b);
+	conn_retire(c);
+	conn_reap();
+	cr_assert(memory.live == 2, "%ld blocks are live; two connections are held: by a list, and by two operations.",
+		  memory.live);
+	cr_assert(!conn_first(), "A retired connection is found among those that are open.");
+	c->held--;
+	cr_assert(list_take(&list) == a, "The list has lost its member.");
+	conn_reap();
+	cr_assert(memory.live == 1, "%ld blocks are live; one connection is held.", memory.live);
+	c->held--;
+	conn_reap();
+	cr_assert(memory.live == 0, "%ld blocks leaked.", memory.live);
 }
 
 /* ---- back-pressure ---- */

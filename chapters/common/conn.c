@@ -383,9 +383,15 @@ void conn_retire(struct conn *c)
 
 void conn_reap(void)
 {
-	while (to_reap) {
-		struct conn *c = to_reap;
-		to_reap = c->retired;
+	struct conn **at = &to_reap;
+
+	while (*at) {
+		struct conn *c = *at;
+		if (c->held > 0) {
+			at = &c->retired;
+			continue;
+		}
+		*at = c->retired;
 		conn_free(c);
 	}
 }
@@ -417,4 +423,32 @@ struct conn *conn_victim(struct conn *c)
 		victim = NULL;
 	reply_number(c, ':', victim != NULL);
 	return victim;
+}
+
+/* ---- lists of the server's own ---- */
+
+void list_add(struct list *list, struct conn *c)
+{
+	if (c->queued)
+		return;
+	c->queued = true;
+	c->held++;
+	c->link = NULL;
+	if (list->first)
+		list->last->link = c;
+	else
+		list->first = c;
+	list->last = c;
+}
+
+struct conn *list_take(struct list *list)
+{
+	struct conn *c = list->first;
+
+	if (c) {
+		c->queued = false;
+		c->held--;
+		list->first = c->link;
+	}
+	return c;
 }

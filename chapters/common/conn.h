@@ -48,6 +48,7 @@ struct conn {
 	struct buf out;		  /* replies, not yet sent */
 	struct conn *prev, *next; /* the list of all connections */
 	struct conn *retired;	  /* the list of those that conn_reap() frees */
+	uint32_t held;		  /* by a list, by operations in flight: by whoever will name it again */
 	bool ended;		  /* the peer will send no more */
 	bool closing;		  /* no request after this one is answered: QUIT, or a protocol error */
 	bool failed;		  /* memory has run out */
@@ -62,13 +63,26 @@ struct conn {
 	uint32_t slot;	   /* where it stands in an array (3) */
 	bool readable;	   /* told of bytes, and has not drained them (5) */
 	bool told_end;	   /* told of the peer's end, which stands behind its last bytes (5) */
-	bool queued;	   /* stands on a list of the server's (5, 6) */
 	bool receiving;	   /* a receive is in flight (6) */
-	bool cancelled;	   /* that receive was told to end (6) */
-	bool stuck;	   /* the last send fell short (6) */
+	bool quiet;	   /* the send in flight tells only if it fails (6) */
+	bool queued;	   /* stands on a list of the server's (5, 6); list_add() and list_take() see to it */
 	struct conn *link; /* the next one there */
 	void *pending;	   /* what the kernel writes to until its operations are complete (9) */
 };
+
+/*
+ * First come, first served: a list of the server's own. { 0 } is an empty one.
+ * A connection stands on one at most, and is held while it does.
+ */
+struct list {
+	struct conn *first, *last;
+};
+
+/* Puts `c` behind all others, unless it stands on a list already. */
+void list_add(struct list *list, struct conn *c);
+
+/* Takes the first one off; NULL where there is none. */
+struct conn *list_take(struct list *list);
 
 /*
  * A connection for the open descriptor `fd`, on the list of all connections.
@@ -86,7 +100,10 @@ void conn_free(struct conn *c);
  */
 void conn_retire(struct conn *c);
 
-/* Frees what has been retired. Call it when no pointers are left: between batches. */
+/*
+ * Frees what has been retired, but for those with c->held above 0. Call it
+ * when no other pointers are left: between batches.
+ */
 void conn_reap(void);
 
 /*

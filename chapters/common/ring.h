@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "startup.h"
 
@@ -16,6 +17,25 @@
 struct ring_kind {
 	const char *name;
 	unsigned flags; /* IORING_SETUP_… */
+};
+
+/*
+ * When a socket turns ready, there is work left to do: the receive itself, its
+ * completion ("task work"). The kinds differ in when the kernel does it.
+ */
+static const struct ring_kind ring_kinds[] = {
+	{ "DEFER_TASKRUN", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN }, /* in our wait (6.1) */
+	{ "COOP_TASKRUN", IORING_SETUP_COOP_TASKRUN },				      /* in any of our calls (5.19) */
+	{ "plain", 0 }, /* at once, and interrupts us for it */
+	{ 0 },
+};
+
+/* --ring N and --entries N: so that the kinds can be compared, and a ring be made too small. */
+static long ring_first_kind, ring_entries = 1024;
+static const struct server_option ring_options[] = {
+	{ "ring", &ring_first_kind, 0, 2, "kind of ring to try first: 0 DEFER_TASKRUN, 1 COOP_TASKRUN, 2 plain" },
+	{ "entries", &ring_entries, 1, 1024, "operations the ring holds; of completions, four times as many" },
+	{ 0 },
 };
 
 /* What to do about the kernel's refusal of io_uring_setup(2) or io_uring_register(2). */
@@ -73,6 +93,58 @@ static inline const char *ring_make(struct io_uring *ring, const struct ring_kin
 		die("cannot make an io_uring", ring_hint(errno));
 	}
 	return kinds->name;
+}
+
+/* Ends the process if `result`, io_uring_enter's, is an error that waiting or trying again does not mend. */
+static inline void ring_check(int result)
+{
+	/* A signal; the timeout; no memory for more operations; completions to be taken first. */
+	if (result >= 0 || result == -EINTR || result == -ETIME || result == -EAGAIN || result == -EBUSY)
+		return;
+	errno = -result;
+	die("cannot wait for completions", "See io_uring_enter(2).");
+}
+
+/*
+ * Buffers that the kernel may fill. It takes one when bytes are there for it,
+ * and the completion tells which: that one is ours until it is given back.
+ */
+struct ring_buffers {
+	struct io_uring_buf_ring *ring; /* those that the kernel may take, in this order */
+	char *bytes;
+	unsigned count, size; /* how many, a power of two; bytes in each */
+};
+
+static inline char *ring_buffer(const struct ring_buffers *b, uint32_t id)
+{
+	return b->bytes + (size_t)id * b->size;
+}
+
+/* The kernel may fill it again. No system call: it looks at the ring's tail when it needs a buffer. */
+static inline void ring_buffer_give(struct ring_buffers *b, uint32_t id)
+{
+	io_uring_buf_ring_add(b->ring, ring_buffer(b, id), b->size, (uint16_t)id, io_uring_buf_ring_mask(b->count), 0);
+	io_uring_buf_ring_advance(b->ring, 1);
+}
+
+/* Makes `b->count` buffers of `b->size` bytes and gives all of them to the kernel, as group 0. Ends the process where it can't. */
+static inline void ring_buffers_make(struct ring_buffers *b, struct io_uring *ring)
+{
+	enum { PAGE = 4096 }; /* the kernel maps the ring, too, so it begins on a page */
+	size_t size = (b->count * sizeof(struct io_uring_buf) + PAGE - 1) / PAGE * PAGE;
+	struct io_uring_buf_reg reg = { .ring_entries = b->count };
+
+	b->ring = aligned_alloc(PAGE, size);
+	b->bytes = malloc((size_t)b->count * b->size);
+	if (!b->ring || !b->bytes)
+		die("cannot make buffers", "Is memory short?");
+	reg.ring_addr = (uintptr_t)b->ring;
+	errno = -io_uring_register_buf_ring(ring, &reg, 0);
+	if (errno)
+		die("cannot share buffers with the kernel", ring_hint(errno));
+	io_uring_buf_ring_init(b->ring);
+	for (uint32_t id = 0; id < b->count; id++)
+		ring_buffer_give(b, id);
 }
 
 #endif

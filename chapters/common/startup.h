@@ -24,6 +24,12 @@ struct server_option {
 };
 
 /*
+ * Reads --host, --port, --backlog and `own` (NULL for none). listen_socket()
+ * does it; call it before, with the same, where an option matters earlier.
+ */
+void read_options(int argc, char **argv, const struct server_option *own);
+
+/*
  * Reads --host, --port, --backlog and `own` (NULL for none); raises the soft
  * limit on descriptors to the hard one; handles SIGTERM and SIGINT (see
  * `stopping`); listens, with `flags` for socket(2) (SOCK_NONBLOCK or 0); says

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <liburing.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,9 +17,8 @@
 #include "startup.h"
 
 enum {
-	SUBMISSIONS = 1024, /* operations of a turn; beyond, some are submitted early, by a call of their own */
-	COMPLETIONS = 4096, /* of a turn; beyond, the kernel keeps them until there is room */
-	BUFFERS = 128,	    /* receives of a turn; beyond, they fail with ENOBUFS, and are asked for again */
+	TURN_MAX = 4096, /* completions of a turn; the others come with the next */
+	BUFFERS = 128,	 /* receives of a turn; beyond, they fail with ENOBUFS, and are asked for again */
 	BUFFER_SIZE = 4096,
 };
 
@@ -28,47 +26,11 @@ enum {
 enum operation { IGNORED, ACCEPT, RECEIVE, SEND, OPERATION_MASK = 3 };
 
 static struct io_uring ring;
-static struct io_uring_buf_ring *buffer_ring; /* the buffers that the kernel may fill */
-static char buffers[BUFFERS][BUFFER_SIZE];
+static struct ring_buffers buffers = { .count = BUFFERS, .size = BUFFER_SIZE };
 static int listen_fd;
 static bool accept_paused;
-
-/* First come, first served. A connection stands on one list at most. */
-struct list {
-	struct conn *first, **end;
-};
-static struct list served = { .end = &served.first }; /* had a turn: what it is owed is sent when all have had theirs */
-static struct list trusted = { .end = &trusted.first }; /* was sent it: all of it, if no completion says otherwise */
-static struct list starved = { .end = &starved.first }; /* found no buffer */
-
-static void enlist(struct list *list, struct conn *c)
-{
-	if (c->queued)
-		return;
-	c->queued = true;
-	c->link = NULL;
-	*list->end = c;
-	list->end = &c->link;
-}
-
-static struct conn *take_first(struct list *list)
-{
-	struct conn *c = list->first;
-
-	if (!c)
-		return NULL;
-	c->queued = false;
-	list->first = c->link;
-	if (!list->first)
-		list->end = &list->first;
-	return c;
-}
-
-static void give_buffer(uint32_t id)
-{
-	io_uring_buf_ring_add(buffer_ring, buffers[id], BUFFER_SIZE, (uint16_t)id, io_uring_buf_ring_mask(BUFFERS), 0);
-	io_uring_buf_ring_advance(buffer_ring, 1);
-}
+static struct list served;  /* what they are owed is sent when all have had their turn */
+static struct list starved; /* found no buffer */
 
 static struct io_uring_sqe *next_sqe(void)
 {
@@ -79,10 +41,13 @@ static struct io_uring_sqe *next_sqe(void)
 	return sqe;
 }
 
+/* Comes last, since preparing an operation clears its flags. Its last completion gives the connection up. */
 static void label(struct io_uring_sqe *sqe, struct conn *c, enum operation operation, unsigned flags)
 {
 	io_uring_sqe_set_data64(sqe, (uintptr_t)c | operation);
-	sqe->flags |= (uint8_t)flags;
+	io_uring_sqe_set_flags(sqe, flags);
+	if (c)
+		c->held++;
 }
 
 /* Asks once for all connections to come, each of which is a completion. */
@@ -116,32 +81,23 @@ static void conn_close(struct conn *c)
 	sqe = next_sqe();
 	io_uring_prep_close(sqe, c->fd);
 	label(sqe, NULL, IGNORED, IOSQE_CQE_SKIP_SUCCESS);
-	c->fd = -1;
+	conn_retire(c); /* but it lives on until the last completion that names it, cancelled or not */
 }
 
-/* A closed connection lives on until the last completion that names it, cancelled or not. */
-static void release(struct conn *c)
-{
-	if (c->fd < 0 && !c->receiving && !c->lent && !c->queued)
-		conn_retire(c);
-}
-
-/* Asks once for all bytes to come, or for one buffer of them; or, while too much is unsent, for no more. */
-static void watch(struct conn *c, bool one)
+/* Asks once for all bytes to come, or for one buffer of them. While too much is unsent, asks for no more. */
+static void watch(struct conn *c, bool once)
 {
 	bool wanted = conn_wants_read(c);
 
+	if (!wanted && c->receiving)
+		cancel(c, RECEIVE);
 	if (wanted && !c->receiving) {
 		struct io_uring_sqe *sqe = next_sqe();
-		if (one)
-			io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
-		else
-			io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
+		io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
+		if (!once)
+			sqe->ioprio |= IORING_RECV_MULTISHOT;
 		label(sqe, c, RECEIVE, IOSQE_BUFFER_SELECT);
 		c->receiving = true;
-	} else if (!wanted && c->receiving && !c->cancelled) {
-		cancel(c, RECEIVE);
-		c->cancelled = true;
 	}
 }
 
@@ -150,16 +106,16 @@ static void watch(struct conn *c, bool one)
  * So such a send tells only if not: it must not wait, and falls short at once.
  * The rest of it waits for room, and tells when it is done.
  */
-static void start_send(struct conn *c)
+static void start_send(struct conn *c, bool rest)
 {
 	struct io_uring_sqe *sqe = next_sqe();
-	bool quiet = !c->stuck && conn_wants_read(c);
 
-	io_uring_prep_send(sqe, c->fd, conn_out(c), conn_unsent(c), MSG_WAITALL | (quiet ? MSG_DONTWAIT : 0));
-	label(sqe, c, SEND, quiet ? IOSQE_CQE_SKIP_SUCCESS : 0);
+	c->quiet = !rest && conn_wants_read(c);
+	io_uring_prep_send(sqe, c->fd, conn_out(c), conn_unsent(c), MSG_WAITALL | (c->quiet ? MSG_DONTWAIT : 0));
+	label(sqe, c, SEND, c->quiet ? IOSQE_CQE_SKIP_SUCCESS : 0);
 	conn_lend(c);
-	if (quiet)
-		enlist(&trusted, c);
+	if (c->quiet)
+		list_add(&served, c);
 }
 
 /* Does what the connection needs, until the next step is the peer's. */
@@ -172,7 +128,7 @@ static void serve(struct conn *c, enum verdict verdict)
 		case CONN_WRITE:
 		case CONN_READ:
 		case CONN_WAIT:
-			enlist(&served, c);
+			list_add(&served, c);
 			return;
 		case CONN_WORK:
 		case CONN_SPIN:
@@ -193,102 +149,87 @@ static void serve(struct conn *c, enum verdict verdict)
 	}
 }
 
+/* All of it, a part of it, or an error. */
 static void on_sent(struct conn *c, int result)
 {
 	conn_sent(c, result > 0 ? (size_t)result : 0);
-	c->stuck = conn_unsent(c) > 0;
-	if (c->fd >= 0) {
-		if (result >= 0 || result == -EAGAIN || result == -EINTR)
-			serve(c, conn_next(c));
-		else
-			conn_close(c);
-	}
-	release(c);
+	if (c->fd < 0)
+		return;
+	if (result < 0 && result != -EAGAIN && result != -EINTR)
+		conn_close(c);
+	else if (conn_unsent(c) > 0)
+		start_send(c, true);
+	else
+		serve(c, conn_next(c));
 }
 
 static void on_received(struct conn *c, int result, uint32_t flags)
 {
 	uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
 
-	if (!(flags & IORING_CQE_F_MORE))
-		c->receiving = c->cancelled = false;
+	c->receiving = flags & IORING_CQE_F_MORE;
 	if (c->fd >= 0) {
 		if (result >= 0)
-			serve(c, conn_feed(c, buffers[id], (size_t)result));
-		else if (result == -ENOBUFS || result == -ECANCELED || result == -EINTR)
-			enlist(&starved, c); /* but who has had bytes in this turn stands behind, on the other list */
+			serve(c, conn_feed(c, ring_buffer(&buffers, id), (size_t)result));
+		else if (result == -ENOBUFS)
+			list_add(&starved, c); /* but who has had bytes in this turn stands behind, on the other list */
+		else if (result == -ECANCELED || result == -EINTR)
+			list_add(&served, c);
 		else
 			conn_close(c);
 	}
 	if (flags & IORING_CQE_F_BUFFER)
-		give_buffer(id);
-	release(c);
+		ring_buffer_give(&buffers, id);
 }
 
 static void on_accept(int fd, bool more)
 {
-	struct conn *c;
+	struct conn *c = fd >= 0 ? conn_new(fd) : NULL;
 
-	if (fd < 0) {
+	if (c)
+		list_add(&served, c);
+	else if (fd >= 0)
+		close(fd);
+	else
 		accept_paused = accept_failed(-fd) != ACCEPT_NEXT;
-	} else {
-		c = conn_new(fd);
-		if (c)
-			watch(c, false);
-		else
-			close(fd);
-	}
 	if (!more && !accept_paused)
 		watch_listener();
 }
 
-static enum operation operation_of(const struct io_uring_cqe *cqe)
-{
-	return cqe->user_data & OPERATION_MASK;
-}
-
-static struct conn *conn_of(const struct io_uring_cqe *cqe)
-{
-	return (struct conn *)(uintptr_t)(cqe->user_data & ~(uint64_t)OPERATION_MASK);
-}
-
 static void on_event(const struct io_uring_cqe *cqe)
 {
-	if (operation_of(cqe) == RECEIVE)
-		on_received(conn_of(cqe), cqe->res, cqe->flags);
-	else if (operation_of(cqe) == ACCEPT)
+	struct conn *c = (struct conn *)(uintptr_t)(cqe->user_data & ~(uint64_t)OPERATION_MASK);
+	enum operation operation = cqe->user_data & OPERATION_MASK;
+
+	if (c && !(cqe->flags & IORING_CQE_F_MORE))
+		c->held--;
+	if (operation == ACCEPT)
 		on_accept(cqe->res, cqe->flags & IORING_CQE_F_MORE);
+	else if (operation == RECEIVE)
+		on_received(c, cqe->res, cqe->flags);
+	else if (operation == SEND)
+		on_sent(c, cqe->res);
 }
 
-/*
- * No news is good news: a send that must not wait has failed, if ever, while
- * it was submitted. False until all of the queue is submitted and all news here.
- */
-static bool confirm_sends(void)
+/* No news is good news: a send that must not wait has failed, if ever, while it was submitted. */
+static void trust_send(struct conn *c)
 {
-	struct conn *c;
-
-	if (io_uring_sq_ready(&ring) > 0 || io_uring_cq_has_overflow(&ring))
-		return false;
-	while ((c = take_first(&trusted))) {
-		if (c->lent)
-			conn_sent(c, conn_unsent(c));
-		if (c->fd >= 0)
-			serve(c, conn_next(c));
-		release(c);
-	}
-	return true;
+	c->held--;
+	conn_sent(c, conn_unsent(c));
+	if (c->fd >= 0)
+		serve(c, conn_next(c));
 }
 
 /* One send for all that a connection is owed, however many requests that answers. */
 static void end_turn(struct conn *c, bool starving)
 {
-	if (c->fd >= 0) {
-		if (conn_unsent(c) > 0 && !c->lent)
-			start_send(c);
-		watch(c, starving);
-	}
-	release(c);
+	if (c->lent && c->quiet)
+		trust_send(c);
+	if (c->fd < 0)
+		return;
+	if (conn_unsent(c) > 0 && !c->lent)
+		start_send(c, false);
+	watch(c, starving);
 }
 
 /*
@@ -297,11 +238,13 @@ static void end_turn(struct conn *c, bool starving)
  */
 static void end_turns(void)
 {
+	struct list turn = served;
 	struct conn *c;
 
-	for (int i = 0; i < BUFFERS && (c = take_first(&starved)); i++)
+	served = (struct list){ 0 };
+	for (int i = 0; i < BUFFERS && (c = list_take(&starved)); i++)
 		end_turn(c, true);
-	while ((c = take_first(&served)))
+	while ((c = list_take(&turn)))
 		end_turn(c, false);
 }
 
@@ -319,64 +262,39 @@ static void drain(void)
 static unsigned next_turn(struct io_uring_cqe **cqes, int timeout_ms)
 {
 	struct __kernel_timespec timeout = { .tv_nsec = timeout_ms * 1000000L };
-	int result = io_uring_submit_and_wait_timeout(&ring, cqes, 1, timeout_ms < 0 ? NULL : &timeout, NULL);
 
-	if (result < 0 && result != -EINTR && result != -ETIME && result != -EAGAIN && result != -EBUSY) {
-		errno = -result;
-		die("cannot wait for completions", "See io_uring_enter(2).");
-	}
-	return io_uring_peek_batch_cqe(&ring, cqes, COMPLETIONS);
+	do
+		ring_check(io_uring_submit_and_wait_timeout(&ring, cqes, 1, timeout_ms < 0 ? NULL : &timeout, NULL));
+	while (io_uring_sq_ready(&ring) > 0);
+	return io_uring_peek_batch_cqe(&ring, cqes, TURN_MAX);
 }
 
 static void event_loop(void)
 {
-	static struct io_uring_cqe *cqes[COMPLETIONS];
-	bool confirmed = true;
+	static struct io_uring_cqe *cqes[TURN_MAX];
 
 	while (listen_fd >= 0 || conn_first()) {
-		unsigned n = next_turn(cqes, starved.first || !confirmed ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1);
+		unsigned n = next_turn(cqes, starved.first ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1);
 		if (accept_paused)
 			watch_listener();
 		for (unsigned i = 0; i < n; i++)
-			if (operation_of(cqes[i]) == SEND)
-				on_sent(conn_of(cqes[i]), cqes[i]->res);
-		confirmed = confirm_sends();
-		for (unsigned i = 0; i < n; i++)
 			on_event(cqes[i]);
 		io_uring_cq_advance(&ring, n);
-		end_turns();
+		if (!io_uring_cq_has_overflow(&ring)) /* else there is more news yet */
+			end_turns();
 		conn_reap();
 		if (stopping && accept_paused)
 			drain();
 	}
 }
 
-static void give_buffers(void)
-{
-	static struct io_uring_buf slots[BUFFERS]
-		__attribute__((aligned(4096))); /* on pages that the kernel maps, too */
-	struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)slots, .ring_entries = BUFFERS };
-
-	errno = -io_uring_register_buf_ring(&ring, &reg, 0);
-	if (errno)
-		die("cannot share buffers with the kernel", ring_hint(errno));
-	buffer_ring = (struct io_uring_buf_ring *)slots;
-	for (uint32_t id = 0; id < BUFFERS; id++)
-		give_buffer(id);
-}
-
 int main(int argc, char **argv)
 {
-	/* When a socket turns ready, there is work left to do ("task work"). The kernel does it: */
-	static const struct ring_kind kinds[] = {
-		{ "DEFER_TASKRUN", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN }, /* in our wait (6.1) */
-		{ "COOP_TASKRUN", IORING_SETUP_COOP_TASKRUN }, /* in any of our calls (5.19) */
-		{ "plain", 0 },				       /* at once, and interrupts us for it */
-		{ 0 },
-	};
-	const char *kind = ring_make(&ring, kinds, SUBMISSIONS, COMPLETIONS);
+	const char *kind;
 
-	give_buffers();
+	read_options(argc, argv, ring_options);
+	kind = ring_make(&ring, ring_kinds + ring_first_kind, (unsigned)ring_entries, 4 * (unsigned)ring_entries);
+	ring_buffers_make(&buffers, &ring);
 	listen_fd = listen_socket(argc, argv, 0, NULL);
 	fprintf(stderr, "io_uring: %s\n", kind);
 	watch_listener();

@@ -13,7 +13,7 @@ from process import run
 FORMAT_VERSION = 14
 FUNCTION_MAX = 40  # lines, from its first to its closing brace
 CODE_MAX = 190  # lines of code of a solution's file, as clean text; blank lines and comments are free
-LONGER = {Path("solutions/06-io_uring/server.c"): 320}  # cancellation and starvation have no concept in the kit yet
+LONGER = {Path("solutions/06-io_uring/server.c"): 240}  # each operation is begun in one place and ends in another
 
 
 def tracked(*patterns):
