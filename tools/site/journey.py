@@ -8,7 +8,7 @@ import text
 
 CLIENTS = "ABCDEFGH"
 NEXT = "next"
-SHOWN = 96  # characters of a call
+SHOWN = 84  # characters of a call
 VERBS = {
     "wait": "asks which connections are ready",
     "enter ring": "submits what is queued, and waits for completions",
@@ -25,7 +25,7 @@ VERBS = {
 def written(call):
     """The call as strace writes it, its middle left out where it is long."""
     result = call.result.split(" (")[0]
-    args = call.args
+    args = re.sub(r"data=\{[^}]*\}", "…", call.args)  # addresses
     room = SHOWN - len(call.name) - len(result) - 6
     if len(args) > room:
         args = args[: room - 1] + "…"

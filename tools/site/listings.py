@@ -26,6 +26,7 @@ def listing(path):
     fence = "`" * 8
     block = f"{fence} {{.c .numberLines .lineAnchors #L}}\n{lines}\n{fence}\n"
     made = text.pandoc(["--from=markdown", "--to=html5"], block)
+    made = made.replace('<a href="#L-', '<a tabindex="-1" aria-hidden="true" href="#L-')  # hundreds of stops for the keyboard otherwise
     page = Page(name(path), str(path), "Code", title=str(path), source="")
     page.body = (
         f'<h1><code>{escape(str(path))}</code></h1><p class="facts"><a href="code.html">All files</a> · '

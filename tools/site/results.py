@@ -40,8 +40,9 @@ def shown(cell):
 
 
 def table(caption, columns, rows):
-    numeric = [all(is_number(row[i]) for row in rows if i < len(row)) for i in range(len(columns))]
-    side = [' class="number"' if n else "" for n in numeric]
+    numeric = [bool(rows) and all(is_number(row[i]) for row in rows if i < len(row)) for i in range(len(columns))]
+    wordy = [any(len(row[i]) > 24 for row in rows if i < len(row)) for i in range(len(columns))]
+    side = [' class="number"' if n else ' class="words"' if w else "" for n, w in zip(numeric, wordy)]
     head = "".join(f'<th scope="col"{s}>{escape(c.replace("_", " "))}</th>' for c, s in zip(columns, side))
     body = "".join("<tr>" + "".join(f"<td{s}>{shown(c)}</td>" for c, s in zip(row, side)) + "</tr>" for row in rows)
     return (
@@ -74,8 +75,9 @@ def one_file(path):
         made = table(path.name, columns, rows) if columns else "<p>No rows.</p>"
         if len(rows) > LONG:
             made = f"<details><summary>{escape(path.name)}, {len(rows)} rows</summary>{made}</details>"
-    notes = f'<p class="origin">{escape(path.name)}: {escape("; ".join(head))}</p>' if head else ""
-    return made + notes
+    if "-" in path.stem:  # beside a table that has said it
+        return made
+    return made + f'<p class="origin">{escape(path.name)}: {escape("; ".join(head))}</p>'
 
 
 def pictures(name, heading, out):
