@@ -337,7 +337,7 @@ void expect_no_spin(struct server *s)
 {
 	uint64_t most = WATCH_MS * 1000000ull / 10;
 
-	server_quiet(s);
+	server_asleep(s);
 	uint64_t before = server_cpu_ns(s);
 	watch();
 	uint64_t burnt = server_cpu_ns(s) - before;

@@ -92,7 +92,7 @@ static void await_end_of_sleep(const struct hold *hold, uint64_t start, uint32_t
 struct round server_round(struct server *s, struct client *holder, const struct hold *hold, uint32_t hold_us,
 			  struct client **clients, size_t k, const char *request, size_t reply_size)
 {
-	struct round r = { .start = server_quiet(s) };
+	struct round r = { .start = server_answered(s) };
 	char *reply = malloc(reply_size + 1);
 	uint64_t begun = monotonic_ns();
 	size_t before;
@@ -111,6 +111,6 @@ struct round server_round(struct server *s, struct client *holder, const struct 
 		client_read_line(holder);
 	await_end_of_sleep(hold, begun, hold_us);
 	free(reply);
-	r.end = server_quiet(s);
+	r.end = server_answered(s);
 	return r;
 }

@@ -97,6 +97,7 @@ pid_t server_pid(const struct server *s);
 /* CPU time of all its threads, in ns (clock_getcpuclockid); resident memory in bytes. */
 uint64_t server_cpu_ns(const struct server *s);
 uint64_t server_ring_cpu_ns(const struct server *s); /* of that, io_uring's threads: SQPOLL's, and workers */
+uint64_t server_loop_cpu_ns(const struct server *s); /* the rest: what its own code took */
 uint64_t server_rss(const struct server *s);
 uint64_t server_context_switches(const struct server *s); /* voluntary and not, all threads */
 size_t server_open_files(const struct server *s);	  /* entries of /proc/PID/fd */
@@ -108,6 +109,9 @@ size_t server_open_files(const struct server *s);	  /* entries of /proc/PID/fd *
  * A server that has ended is quiet.
  */
 uint64_t server_quiet(struct server *s);
+
+/* The same, and io_uring's threads sleep, too: SQPOLL's goes on looking for work for a while after the last. */
+void server_asleep(struct server *s);
 
 /*
  * True once it has slept for a second, and neither a clock nor a byte on its

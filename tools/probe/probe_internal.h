@@ -94,10 +94,15 @@ bool each_task(pid_t pid, bool (*visit)(pid_t pid, pid_t tid, void *arg), void *
 /* The state letter of a thread and its name; 0 where it is gone. */
 char task_state(pid_t pid, pid_t tid, char comm[32]);
 
-/* CPU time without that of io_uring's kernel threads, which run under the server's name. */
 /* True when each of its threads sleeps in the kernel, those of io_uring aside. */
 bool server_rests(const struct server *s);
-uint64_t server_loop_cpu_ns(const struct server *s);
+
+/*
+ * As server_quiet, for a server that is known to have got all that was sent,
+ * since it has answered: io_uring's threads are not waited for. A round must
+ * not last so long that SQPOLL's falls asleep.
+ */
+uint64_t server_answered(struct server *s);
 
 /* ---- state.c ---- */
 

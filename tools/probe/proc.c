@@ -69,13 +69,20 @@ static bool is_io_uring_thread(const char *comm)
 	return strncmp(comm, "iou-", 4) == 0;
 }
 
-static bool task_rests(pid_t pid, pid_t tid, void *arg)
+static bool task_sleeps(pid_t pid, pid_t tid, void *arg)
 {
 	char comm[32];
 	char state = task_state(pid, tid, comm);
 
 	(void)arg;
-	return state == 0 || state == 'S' || state == 'Z' || state == 'X' || is_io_uring_thread(comm);
+	return state == 0 || state == 'S' || state == 'Z' || state == 'X';
+}
+
+static bool task_rests(pid_t pid, pid_t tid, void *arg)
+{
+	char comm[32];
+
+	return task_sleeps(pid, tid, arg) || (task_state(pid, tid, comm) && is_io_uring_thread(comm));
 }
 
 bool server_rests(const struct server *s)
@@ -83,7 +90,25 @@ bool server_rests(const struct server *s)
 	return each_task(s->pid, task_rests, NULL);
 }
 
-uint64_t server_quiet(struct server *s)
+/*
+ * SQPOLL's thread, which looks for work and does not sleep, has not dealt with
+ * what came a moment ago until it has run since. Its clock moves in ticks: one
+ * may be of before, the second is not.
+ */
+static void await_io_uring_threads(struct server *s, uint64_t deadline)
+{
+	uint64_t ran = server_ring_cpu_ns(s);
+
+	for (int ticks = 0; ticks < 2 && !is_past(deadline) && !each_task(s->pid, task_sleeps, NULL);) {
+		uint64_t now = server_ring_cpu_ns(s);
+
+		ticks += now != ran;
+		ran = now;
+		pause_us(300);
+	}
+}
+
+static uint64_t await_rest(struct server *s, bool of_ring_too)
 {
 	uint64_t deadline = deadline_in(PATIENCE_MS);
 	int rested = 0;
@@ -92,10 +117,34 @@ uint64_t server_quiet(struct server *s)
 		if (is_past(deadline))
 			probe_fail("the server never came to rest: %s", server_state(s));
 		rested = server_rests(s) ? rested + 1 : 0;
+		if (rested == 1 && of_ring_too)
+			await_io_uring_threads(s, deadline);
 		if (rested < 2)
 			pause_us(rested ? 1000 : 300);
 	}
 	return s->log ? log_mark(s->log) : now_ns();
+}
+
+uint64_t server_quiet(struct server *s)
+{
+	return await_rest(s, true);
+}
+
+uint64_t server_answered(struct server *s)
+{
+	return await_rest(s, false);
+}
+
+void server_asleep(struct server *s)
+{
+	uint64_t deadline = deadline_in(PATIENCE_MS);
+
+	server_quiet(s);
+	while (server_alive(s) && !each_task(s->pid, task_sleeps, NULL)) {
+		if (is_past(deadline))
+			probe_fail("the server never fell asleep: %s", server_state(s));
+		pause_us(1000);
+	}
 }
 
 static uint64_t timeval_ns(struct timeval t)
