@@ -364,7 +364,8 @@ static void do_price(size_t k, size_t pipeline)
 					 .hold = hold,
 					 .request = text,
 					 .reply_size = pipeline * reply_size,
-					 .tolerance = tolerance };
+					 .tolerance = tolerance,
+					 .unix_path = unix_path };
 	struct price prices[PRICES_MAX];
 	const char *why;
 	int count;

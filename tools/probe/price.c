@@ -269,7 +269,7 @@ static void open_all(struct counter *c)
 	c->idle_and_active = o->k + o->idle;
 	c->clients = calloc(c->idle_and_active + 1, sizeof(struct client *));
 	for (size_t i = 0; i < c->idle_and_active; i++) {
-		c->clients[i] = client_open(c->server, NULL);
+		c->clients[i] = client_open_with(c->server, &(struct client_options){ .unix_path = o->unix_path });
 		warm_up(c, c->clients[i]);
 	}
 	if (o->hold) {

@@ -305,6 +305,7 @@ struct count_options {
 	const char *request;	 /* "PING\r\n" */
 	size_t reply_size;	 /* 7 */
 	double tolerance;	 /* rounds may differ by this many calls (redis' timer): 0 */
+	const char *unix_path;	 /* as in client_options */
 };
 int server_price(struct server *s, const struct count_options *options, struct price *prices, size_t max,
 		 const char **why);

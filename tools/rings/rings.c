@@ -164,15 +164,20 @@ static void use_table(struct io_uring_sqe *sqe)
 		sqe->flags |= IOSQE_FIXED_FILE;
 }
 
-/* Bytes move only while no receive is under way: the kernel has been told where to put the next. */
+/* Not while the kernel has been told where in c->in to put the next bytes. */
+static void make_room(struct conn *c)
+{
+	memmove(c->in, c->in + c->head, c->used - c->head);
+	c->used -= c->head;
+	c->head = 0;
+}
+
 static void start_receive(struct conn *c)
 {
 	struct io_uring_sqe *sqe;
 	unsigned room;
 
-	memmove(c->in, c->in + c->head, c->used - c->head);
-	c->used -= c->head;
-	c->head = 0;
+	make_room(c);
 	room = (unsigned)(IN_SIZE - c->used);
 	if (room == 0 && !with_multishot)
 		return; /* until a reply is sent */
@@ -336,6 +341,7 @@ static void on_received(struct conn *c, int result, unsigned flags)
 	if (result == 0 || (result < 0 && result != -ENOBUFS && result != -EINTR))
 		c->closing = true;
 	if (result > 0 && with_multishot) {
+		make_room(c);
 		if ((size_t)result > IN_SIZE - c->used)
 			c->closing = true;
 		else
