@@ -17,6 +17,7 @@ import counter  # noqa: E402
 import give  # noqa: E402
 import manifest  # noqa: E402
 import mutant  # noqa: E402
+import programs  # noqa: E402
 import render  # noqa: E402
 import report  # noqa: E402
 import suite  # noqa: E402
@@ -312,6 +313,19 @@ class Report(unittest.TestCase):
         costs.rows["epoll_ctl"] = {1: 1, 8: 1, 64: 1}
         self.assertTrue(costs.over(chapter(), "epoll_ctl"))
         self.assertFalse(costs.within(chapter()))
+
+
+class Programs(unittest.TestCase):
+    def test_a_subdirectory_is_a_program(self):
+        chapter = manifest.Chapter("77-x", 77, files=["server.c", "port.c", "port.h", "reactor/epoll.c"])
+        paths = programs.built(chapter, "chapters", ("asan", "plain"))
+        self.assertEqual(paths["plain"], "build/plain/chapters/77-x/server")
+        self.assertEqual(paths["reactor-asan"], "build/asan/chapters/77-x/reactor/server")
+        self.assertEqual(programs.of(chapter)[0].files, ["server.c", "port.c", "port.h"])
+
+    def test_each_program_has_a_command(self):
+        env = programs.environment({"asan": "a", "plain": "p", "win32-plain": "w.exe", "reactor-asan": "ra", "reactor-plain": "rp"}, "asan")
+        self.assertEqual(env, {"SERVER": '"a"', "SERVER_WIN32": 'tools/windows/run "w.exe"', "SERVER_REACTOR": '"ra"'})
 
 
 class Reading(unittest.TestCase):

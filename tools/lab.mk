@@ -46,8 +46,8 @@ starters: build/setup/test ## for maintainers: writes every starter that differs
 # How a server is compiled and linked, for checks that build variants of one.
 .PHONY: lab-flags
 lab-flags:
-	@echo '$(CC) $(CFLAGS) $(ALL_C) $(SANITIZE_$(VARIANT)) -Ichapters/common'
-	@echo '$(patsubst %.c,build/$(VARIANT)/common/%.o,$(KIT)) $(LIBS_$(CHAPTER))'
+	@echo '$(or $(COMPILE_$(PROGRAM)),$(CC) $(CFLAGS) $(ALL_C) $(SANITIZE_$(VARIANT)) -Ichapters/common)'
+	@echo '$(or $(LINK_$(PROGRAM)),$(patsubst %.c,build/$(VARIANT)/common/%.o,$(KIT)) $(LIBS_$(CHAPTER)))'
 
 # A name that nothing makes: most often a chapter or an exercise that does not exist.
 .DEFAULT:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import programs
 from common import ROOT, LabError, WorkError, read_text
 from process import progress, run
 
@@ -52,10 +53,10 @@ def make(targets):
         return run(["make", "--no-print-directory", "-j2", *targets], bound=BOUND_S)
 
 
-def snapshot(programs, directory):
+def snapshot(paths, directory):
     """Copies of programs ({name: path}), which no later build changes while they run. Call it where `locked`."""
     copies = {}
-    for name, path in programs.items():
+    for name, path in paths.items():
         if Path(path).exists():
             copies[name] = str(Path(directory, name, Path(path).name))
             Path(directory, name).mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,7 @@ def snapshot(programs, directory):
 
 def server(variant, tree, chapter):
     """A chapter's server; in a chapter without one, its program: called as its first file is."""
-    return f"build/{variant}/{tree}/{chapter.name}/{Path(chapter.files[0]).stem}"
+    return programs.of(chapter)[0].path(variant, tree, chapter)
 
 
 def tests(chapter):
@@ -90,10 +91,10 @@ def check_files(chapter, tree):
 
 
 def servers(chapter, tree, variants=("asan", "plain")):
-    """Builds a chapter's server in these variants; an error in its sources is a result, not an exception."""
+    """Builds a chapter's programs in these variants; an error in its sources is a result, not an exception."""
     check_files(chapter, tree)
     with progress("compiling"):
-        done = make([server(variant, tree, chapter) for variant in variants])
+        done = make(programs.targets(programs.built(chapter, tree, variants).values()))
     built = Built(done.output, warning=first(WARNING, done.output)[1])
     if done.code != 0:
         built.place, built.excerpt = first(ERROR, done.output)
@@ -122,14 +123,15 @@ def first(pattern, output):
 def sources_hash(chapter, tree):
     """What a result depends on: the chapter's sources and the kit."""
     digest = hashlib.sha256()
-    for path in sorted(Path(tree, chapter.name).glob("*.[ch]")) + sorted(Path("chapters/common").glob("*.[ch]")):
+    for path in sorted(Path(tree, chapter.name).rglob("*.[ch]")) + sorted(Path("chapters/common").glob("*.[ch]")):
         digest.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def flags(variant, chapter):
-    """How make would compile a chapter's server: compiler and flags, and what it links."""
-    done = run(["make", "--no-print-directory", "lab-flags", f"VARIANT={variant}", f"CHAPTER={chapter.name}"])
+def flags(variant, chapter, program="server"):
+    """How make would compile one of a chapter's programs: compiler and flags, and what it links."""
+    words = [f"VARIANT={variant}", f"CHAPTER={chapter.name}", f"PROGRAM={program}"]
+    done = run(["make", "--no-print-directory", "lab-flags", *words])
     if done.code != 0:
         raise LabError(f"make lab-flags: {done.output}")
     compile_words, link_words = done.output.strip().split("\n")[-2:]

@@ -6,6 +6,7 @@ from pathlib import Path
 import build
 import counter
 import manifest
+import programs
 import render
 import report
 import state
@@ -26,13 +27,13 @@ class Attempt:
 
     def build(self):
         """Builds all that is needed, and takes copies: a save in the meantime changes nothing under way."""
-        programs = {v: build.server(v, self.tree, self.chapter) for v in ("asan", "plain")}
+        paths = programs.built(self.chapter, self.tree, ("asan", "plain"))
         with build.locked():
             tests = [build.tests(self.chapter)] if suite.tests_of(self.chapter) else []
             build.instruments(tests + (["build/tools/syscount"] if self.chapter.budget else []))
             built = build.servers(self.chapter, self.tree)
             if not built.failed:
-                self.programs = build.snapshot(programs | {"tests": build.tests(self.chapter)}, self.directory)
+                self.programs = build.snapshot(paths | {"tests": build.tests(self.chapter)}, self.directory)
         return built
 
     def test(self, only=None, extra=None):
@@ -158,9 +159,9 @@ def try_exercise(wanted):
 def failing_trace(attempt, outcome):
     """Runs the failed test once more, on the plain server under strace, and shows the end of its log."""
     log = Path(attempt.directory, "strace.log")
-    programs = attempt.programs | {"asan": attempt.programs["plain"]}
+    plain = {key: attempt.programs.get(key.replace("asan", "plain"), path) for key, path in attempt.programs.items()}
     with progress("the same under strace"):
-        again = suite.run_tests(attempt.chapter, programs, attempt.directory, [outcome.test],
+        again = suite.run_tests(attempt.chapter, plain, attempt.directory, [outcome.test],
                                 {"PROBE_STRACE_LOG": str(log.resolve()), "SANITIZED": ""})
     if not log.exists():
         return [f"  no strace of it: {again[0].text or 'the test started no server'}"]

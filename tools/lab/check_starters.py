@@ -5,19 +5,20 @@ from pathlib import Path
 import build
 import give
 import manifest
+import programs
 import render
 import state
-from checks import Finding, failed
+from checks import Finding, failed, skipped
 from common import DONE, confirm, read_text, scratch, write_text
 from process import run
 
 
 def generated():
-    """(chapter, path, text) of every starter. A chapter without exercises has none."""
+    """(chapter, file, path, text) of every starter. A chapter without exercises has none."""
     for chapter in manifest.load_all():
         if chapter.exercises:
-            for path in chapter.sources("chapters"):
-                yield chapter, path, render.starter(chapter, render.solution_text(chapter, path.name))
+            for file, path in zip(chapter.files, chapter.sources("chapters")):
+                yield chapter, file, path, render.starter(chapter, render.solution_text(chapter, file))
 
 
 def committed(path):
@@ -27,10 +28,10 @@ def committed(path):
 
 
 def check(*_words):
-    for chapter, path, text in generated():
+    for chapter, file, path, text in generated():
         yield drift(path, text)
-        yield compiles(chapter, path, text)
-        yield gives(chapter, path, text)
+        yield compiles(chapter, file, path, text)
+        yield gives(chapter, file, path, text)
     for chapter in manifest.load_all():
         if not chapter.exercises:
             yield Finding(str(chapter.readme), text="a server without exercises")
@@ -48,8 +49,11 @@ def drift(path, text):
     return failed(str(path), f"differs from what solutions/{path.parent.name} and its README give: make starters writes it")
 
 
-def compiles(chapter, path, text):
-    words, _ = build.flags("plain", chapter)
+def compiles(chapter, file, path, text):
+    program = next((p for p in programs.of(chapter) if file in p.files), None)
+    if not program:
+        return skipped(f"{path} compiles", f"one of {', '.join(programs.WINDOWS_TOOLS)} is missing: tools/setup windows")
+    words, _ = build.flags("plain", chapter, program.name)
     with scratch() as directory:
         source = Path(directory, path.name)
         write_text(source, text)
@@ -61,16 +65,16 @@ def compiles(chapter, path, text):
     return failed(f"{path} compiles", done.output) if done.code else Finding(f"{path} compiles without a warning")
 
 
-def gives(chapter, path, starter):
+def gives(chapter, file, path, starter):
     """`make giveN.M` for every exercise, in order and in reverse, makes the solution."""
     ids = [e.id for e in chapter.exercises]
     for order in (ids, ids[::-1]):
         text = starter
         for wanted in order:
-            text, overwritten = give.apply(chapter, wanted, path.name, text) or (text, True)
+            text, overwritten = give.apply(chapter, wanted, file, text) or (text, True)
             if overwritten:
                 return failed(f"{path}", f"make give{wanted} after {order[: order.index(wanted)]} takes other lines than its own")
-        if text != render.clean(render.solution_text(chapter, path.name)):
+        if text != render.clean(render.solution_text(chapter, file)):
             return failed(f"{path}", f"make give of {order} does not end in the solution")
     return Finding(f"{path}: giving every exercise makes the solution")
 
@@ -78,7 +82,7 @@ def gives(chapter, path, starter):
 def write():
     """`make starters`: writes those that differ. A file edited since its commit is asked about, and kept."""
     changed = False
-    for _chapter, path, text in generated():
+    for _chapter, _file, path, text in generated():
         ours = read_text(path) if path.exists() else None
         if ours == text:
             continue

@@ -5,6 +5,7 @@ from pathlib import Path
 import build
 import manifest
 import mutant
+import programs as chapter_programs
 import render
 import suite
 from checks import Finding, failed, skipped
@@ -19,10 +20,10 @@ def tested(words, home):
     found = []
     for chapter in manifest.load_all():
         if suite.tests_of(chapter) and (not words or str(chapter.number) in [w.split(".")[0] for w in words]):
-            wanted = {v: build.server(v, "solutions", chapter) for v in ("asan", "plain")}
+            wanted = chapter_programs.built(chapter, "solutions", ("asan", "plain"))
             wanted["tests"] = build.tests(chapter)
             with build.locked():
-                build.instruments(wanted.values())
+                build.instruments(chapter_programs.targets(wanted.values()))
                 found.append((chapter, build.snapshot(wanted, Path(home, chapter.name))))
     return found
 
@@ -33,25 +34,37 @@ def side_by_side(function, items):
         yield from pool.map(function, items)
 
 
-def compile_variant(chapter, home, texts, variant, words):
-    """Builds a server of these texts ({file: text}); returns its path, or what the compiler said as an error."""
-    for file, text in texts.items():
-        write_text(home / file, text)
-    compile_words, link_words = build.flags(variant, chapter)
+def compile_variant(chapter, program, home, variant, words):
+    """Builds a program of the texts at `home`; returns its path, or what the compiler said as an error."""
+    compile_words, link_words = build.flags(variant, chapter, program.name)
     compile_words = [word for word in compile_words if word not in ("-MMD", "-MP")]
-    include = f"-Isolutions/{chapter.name}"  # headers that no student edits
-    sources = [home / file for file in texts if file.endswith(".c")]
-    done = run([*compile_words, *words, include, *sources, *link_words, "-o", home / "server"])
+    include = [f"-I{home}", f"-Isolutions/{chapter.name}"]  # the second for headers that no student edits
+    sources = [*(home / file for file in program.files if file.endswith(".c")), *([program.source] if program.source else [])]
+    made = home / program.name / Path(program.path(variant, "solutions", chapter)).name
+    made.parent.mkdir(parents=True, exist_ok=True)
+    done = run([*compile_words, *words, *include, *sources, *link_words, "-o", made])
     if done.code:
         raise LabError("does not compile:\n" + done.output[:2000])
-    return str(home / "server")
+    return str(made)
+
+
+def differs(chapter, file, texts, words):
+    """Whether a file is another one than the solution's, once these macros are defined."""
+    macros = [word.removeprefix("-D") for word in words if word.startswith("-DNAIVE_")]
+    return texts[file] != render.solution_text(chapter, file) or any(m in render.macros(texts[file]) for m in macros)
 
 
 def try_variant(chapter, programs, home, texts, words, tests):
     """Builds what these tests need, runs them, returns their outcomes."""
-    variants = {"plain" if test.counts else "asan" for test in tests}
-    servers = {v: compile_variant(chapter, home / v, texts, v, words) for v in sorted(variants)}
-    return suite.run_tests(chapter, programs | servers, home, tests)
+    made = {}
+    for variant in sorted({"plain" if test.counts else "asan" for test in tests}):
+        for file, text in texts.items():
+            write_text(home / variant / file, text)
+        for program in chapter_programs.of(chapter):
+            if any(differs(chapter, file, texts, words) for file in program.files):
+                key = program.key(variant if program.name != chapter_programs.WINDOWS else "plain")
+                made[key] = compile_variant(chapter, program, home / variant, variant, words)
+    return suite.run_tests(chapter, programs | made, home, tests)
 
 
 def solved_texts(chapter):

@@ -94,8 +94,8 @@ def replace(path, text):
 def reset(number):
     """The starter again."""
     chapter = manifest.find(number)
-    starters = {path: render.starter(chapter, render.solution_text(chapter, path.name))
-                for path in chapter.sources("chapters")}
+    starters = {path: render.starter(chapter, render.solution_text(chapter, file))
+                for file, path in zip(chapter.files, chapter.sources("chapters"))}
     changed = [path for path, text in starters.items() if not path.exists() or read_text(path) != text]
     if not changed:
         print(f"chapter {chapter.number} is as it began")

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import programs as chapter_programs
 from common import LabError, read_text
 from process import run
 
@@ -79,7 +80,7 @@ def run_tests(chapter, programs, directory, only=None, extra=None):
         mine = [test for test in wanted if test.suite == suite]
         variant = "plain" if mine[0].counts else "asan"
         env = {
-            "SERVER": f'"{programs[variant]}"',
+            **chapter_programs.environment({k: p for k, p in programs.items() if k != "tests"}, variant),
             "SANITIZED": "1" if variant == "asan" else "",
             "JOURNAL": str(directory),
             "PROBE_DIR": str(directory),
