@@ -23,9 +23,11 @@ $unseen << END
 END
 
 set datafile separator tab
-set autoscale noextend
 set logscale y
-set yrange [* < 0.5 : 2 < *]
+least = 0.5
+most = 2
+stats sprintf("< awk -F '\t' '$11 + 0 > 0 { print $11 \"\t\" $12 }' %s", data) using (least = $1 < least ? $1 : least, most = $2 > most ? $2 : most) nooutput
+set yrange [least / 1.1:most * 1.1]
 set xrange [0.5:words(loads) + 0.5]
 set grid ytics lc rgb '#dddddd' lt 1 lw 1 dt 1
 set border 3
