@@ -3,6 +3,7 @@ import re
 from html import escape
 from pathlib import Path
 
+import listings
 import text
 from manifest import load
 from page import Page
@@ -51,7 +52,9 @@ class Links:
         for name in (path, f"{path}/README.md"):
             if name in self.pages:
                 return self.pages[name]
-        return self.code.get(path)
+        if path in self.code:
+            return self.code[path] + (listings.anchor(path, anchor) if anchor else "")
+        return None
 
     def lead(self, source):
         """A change for text.rewrite: links go to pages, pictures stand in the page, what the site hides is plain text."""

@@ -1,4 +1,5 @@
 """The code that a student begins with: each file a page, each line an anchor."""
+import re
 from html import escape
 from pathlib import Path
 
@@ -19,6 +20,16 @@ def name(path):
 def pages_of(paths):
     """{source: page's file}"""
     return {str(path): name(path) for path in paths}
+
+
+def anchor(path, wanted):
+    """#L-12 for the anchors L12 and on_event: a line, or where a function or a type begins."""
+    number = re.fullmatch(r"L(\d+)", wanted)
+    if number:
+        return f"#L-{number[1]}"
+    begins = re.compile(rf"^(?!\s).*\b{re.escape(wanted)}\b\s*[({{]|^(struct|enum) {re.escape(wanted)}\b")
+    lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((f"#L-{i}" for i, line in enumerate(lines, 1) if begins.search(line)), "")
 
 
 def listing(path):
