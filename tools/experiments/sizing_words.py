@@ -88,13 +88,6 @@ def agreement(found, formula, neighbours):
     return "fewer" if found < formula else "more"
 
 
-def grown(figure, to):
-    """“3.1 times”, or “no more than” where it is about the same."""
-    if not to or figure / to < 1.1:
-        return "about as much as"
-    return f"{figure / to:.1f} times"
-
-
 # ---- the summary ----
 
 def summary(work, points):
@@ -138,7 +131,7 @@ def knee_sentence(work, s, pools):
 def small_sentence(work, s):
     if s["half_pool"] > work.formula / 2:
         return ""
-    return (f"Too small: {s['half_pool']:.0f} threads did {s['half_rps']:,.0f} a second of the {s['best_rps']:,.0f} that are "
+    return (f"Too small: {threads(s['half_pool'])} did {s['half_rps']:,.0f} a second of the {s['best_rps']:,.0f} that are "
             f"possible. Where {100 * BUSY:.0f} % of capacity arrives, 1 in 100 then waits longer than {ms(s['half_p99_us'])}, "
             f"against {ms(s['formula_p99_us'])} with {work.formula:.0f}" + (
                 "; that queue never ends, it grows for as long as one looks." if s["half_rps"] < BUSY * work.capacity else "."))
@@ -148,9 +141,13 @@ def large_sentence(work, s):
     if s["largest_pool"] < 1.5 * work.formula:
         return ""
     extra = (s["largest_rss"] - s["formula_rss"]) / 1024
-    return (f"Too large: {s['largest_pool']:.0f} threads did {s['largest_rps']:,.0f} a second. Context switches a request: "
+    return (f"Too large: {threads(s['largest_pool'])} did {s['largest_rps']:,.0f} a second. Context switches a request: "
             f"{s['largest_switches']:.2f}, against {s['formula_switches']:.2f}; p99 at {100 * BUSY:.0f} %: "
             f"{ms(s['largest_p99_us'])}, against {ms(s['formula_p99_us'])}; resident memory: {extra:+,.0f} KiB.")
+
+
+def threads(number):
+    return "1 thread" if number == 1 else f"{number:.0f} threads"
 
 
 def ms(us):
@@ -163,19 +160,19 @@ def cpu_sentence(work, points):
     if work.ratio or len(rates) < 2:
         return ""
     large, small = max(rates), nearest(rates, work.cores)
-    return (f"Pure computing: {small} threads did {rates[small]:,.0f} a second, {large} did {rates[large]:,.0f}. A thread that "
+    return (f"Pure computing: {threads(small)} did {rates[small]:,.0f} a second, {large} did {rates[large]:,.0f}. A thread that "
             f"computes needs a core, and there are {work.cores}: all others stand in the scheduler's queue instead of the pool's.")
 
 
 def wrong_sentence(works, points):
     """Where the model is farthest from what was measured, among the runs that it holds to be stable and calm enough."""
-    judged = [p for p in points if p.share <= BUSY and p.predicted_p99 < 1e9 and p.row["unanswered"] == 0]
+    judged = [p for p in points if p.share <= BUSY and p.predicted_p99 < 1e9 and p.row["completed_rps"] >= .95 * p.row["offered_rps"]]
     if not judged:
         return ""
     off = max(judged, key=lambda p: max(p.row["p99_us"] / p.predicted_p99, p.predicted_p99 / p.row["p99_us"]))
     ratios = sorted(p.row["p99_us"] / p.predicted_p99 for p in judged)
     return (f"The queueing model: over {len(judged)} stable runs, the p99 measured is {bench.median(ratios):.2f} times the one "
-            f"predicted (median; {ratios[0]:.2f} to {ratios[-1]:.2f}). Farthest off: W/S = {off.work.ratio}, {off.pool} threads, "
+            f"predicted (median; {ratios[0]:.2f} to {ratios[-1]:.2f}). Farthest off: W/S = {off.work.ratio}, {threads(off.pool)}, "
             f"{100 * off.share:.0f} % of capacity: {ms(off.row['p99_us'])} measured, {ms(off.predicted_p99)} predicted.")
 
 

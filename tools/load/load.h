@@ -82,9 +82,11 @@ struct run {
 	size_t roomy_first, roomy_count;
 
 	struct schedule schedule;
-	struct draws commands;		  /* which command, and how much work */
-	uint64_t due;			  /* when the next request is */
-	uint64_t roomy_since;		  /* since when somebody could have taken it */
+	struct draws commands; /* which command, and how much work */
+	uint64_t due;	       /* when the next request is */
+	uint64_t roomy_since;  /* since when somebody could have taken it */
+	uint64_t room_from,
+		room_to; /* a time in which somebody could have, until we looked; it holds r->due, or lies before */
 	uint64_t begin, from, until, end; /* monotonic: of the run, of what is counted, of the waiting for replies */
 	uint64_t last_reply, next_progress;
 	bool stalled;

@@ -200,18 +200,34 @@ static void ask_again(struct run *r, struct link *l)
 	}
 }
 
+/*
+ * When the next request could have left: when it was due, if a connection had
+ * room then; else when one got room. What is later than that is our doing.
+ */
+static uint64_t possible_time(const struct run *r)
+{
+	if (r->due >= r->room_from && r->due <= r->room_to)
+		return r->due;
+	return r->due > r->roomy_since ? r->due : r->roomy_since;
+}
+
 /* An open loop: all that is due, as far as connections have room. */
 static void ask_due(struct run *r)
 {
-	for (uint64_t now = load_now(); r->due <= now && r->roomy_count > 0 && may_ask(r, r->due); now = load_now()) {
+	uint64_t now = load_now();
+
+	if (r->roomy_count > 0 && r->due > r->room_to) {
+		r->room_from = r->roomy_since;
+		r->room_to = now;
+	}
+	for (; r->due <= now && r->roomy_count > 0 && may_ask(r, r->due); now = load_now()) {
 		struct link *l = r->roomy[r->roomy_first];
-		uint64_t possible = r->due > r->roomy_since ? r->due : r->roomy_since;
 
 		r->roomy_first = (r->roomy_first + 1) % r->plan->connections;
 		r->roomy_count--;
 		l->queued = false;
 		if (r->due >= r->from)
-			histogram_add(&r->lag, now - possible);
+			histogram_add(&r->lag, now - possible_time(r));
 		link_ask(r, l, 1, r->due, now);
 		make_roomy(r, l);
 		r->due = r->begin + schedule_next(&r->schedule);

@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""What make sizing, make load-check and the claims about load make of plain figures. Runs no server."""
+import os
+import sys
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tools/experiments"), str(ROOT / "tools/claims")]
+
+import sizing_words as words  # noqa: E402
+
+
+def row(**figures):
+    return {"offered_rps": 1000, "completed_rps": 1000, "p50_us": 1000, "p99_us": 5000, "switches_per_request": 2.0,
+            "rss_bytes": 2 ** 20, "server_share": 1, "load_share": .03, "late": 0, "unanswered": 0, **figures}
+
+
+def invented(ratio, rates, late=None):
+    """A workload of 500 µs on two cores, its runs at 125 % ({pool: requests a second}) and at 80 % ({pool: p99})."""
+    work = words.Workload(ratio, 2, 500, 500 * ratio)
+    points = [words.Point(work, pool, 1.25, row(completed_rps=rate, switches_per_request=pool)) for pool, rate in rates.items()]
+    points += [words.Point(work, pool, .8, row(p99_us=us)) for pool, us in (late or {}).items()]
+    return work, points
+
+
+class Formula(unittest.TestCase):
+    def test_threads_and_capacity(self):
+        work = words.Workload(9, 2, 500, 4500)
+        self.assertEqual((work.formula, work.capacity, work.service), (20, 4000, 5000))
+
+    def test_threads_are_the_bound_until_cores_are(self):
+        work = words.Workload(4, 2, 500, 2000)
+        self.assertEqual([work.throughput(pool) for pool in (1, 5, 10, 32)], [400, 2000, 4000, 4000])
+
+    def test_more_threads_than_the_cores_can_keep_going_are_no_more_servers(self):
+        work = words.Workload(4, 2, 500, 2000)
+        self.assertEqual([words.Point(work, pool, .8, row()).servers() for pool in (1, 9, 10, 11, 32)], [1, 9, 10, 10, 10])
+
+
+class Knee(unittest.TestCase):
+    def test_the_smallest_that_is_good_enough(self):
+        self.assertEqual(words.knee({1: 100, 2: 200, 4: 370, 8: 400, 32: 390}), 4)
+        self.assertEqual(words.knee({1: 100}), 1)
+        self.assertEqual(words.knee({2: 400, 1: 399}), 1)
+
+    def test_a_collapse_beyond_the_best(self):
+        self.assertEqual(words.knee({1: 100, 2: 400, 32: 200}), 2)
+
+    def test_agreement(self):
+        pools = [1, 2, 4, 8, 16, 32]
+        self.assertEqual(words.agreement(8, 8.4, pools), "agrees")
+        self.assertEqual(words.agreement(16, 10, pools), "agrees", "between 8 and 16 nothing was tried")
+        self.assertEqual(words.agreement(32, 10, pools), "more")
+        self.assertEqual(words.agreement(4, 20, pools), "fewer")
+        self.assertEqual(words.agreement(4, 2.1, [1, 2, 3, 4]), "more")
+
+    def test_half_and_nearest(self):
+        self.assertEqual([words.half_of([1, 2, 4, 8, 16], f) for f in (20, 8.1, 2, 1)], [8, 4, 1, 1])
+        self.assertEqual([words.nearest([1, 2, 4, 8], f) for f in (2.2, 3, 7, 100)], [2, 2, 8, 8])
+
+
+class Words(unittest.TestCase):
+    def test_summary_has_its_columns(self):
+        work, points = invented(4, {1: 400, 4: 1500, 10: 3900, 32: 3700}, {1: 9e5, 4: 8e5, 10: 12000, 32: 15000})
+        s = words.summary_of(work, points)
+        self.assertEqual(len(words.SUMMARY.split()), len(words.summary(work, points)))
+        self.assertEqual((s["knee"], s["best_pool"], s["half_pool"], s["largest_pool"]), (10, 10, 4, 32))
+        self.assertEqual((s["half_p99_us"], s["formula_p99_us"], s["largest_p99_us"]), (800000, 12000, 15000))
+        self.assertEqual((s["formula_switches"], s["largest_switches"]), (10, 32))
+
+    def test_a_queue_that_never_ends(self):
+        work, points = invented(4, {1: 400, 4: 1500, 10: 3900, 32: 3700}, {1: 9e5, 4: 8e5, 10: 12000, 32: 15000})
+        s = words.summary_of(work, points)
+        self.assertIn("10 threads. 10 reach 90 %", words.knee_sentence(work, s, [1, 4, 10, 32]).replace(".0 threads", " threads"))
+        self.assertIn("never ends", words.small_sentence(work, s))
+        self.assertIn("32 threads", words.large_sentence(work, s))
+
+    def test_pure_computing_only(self):
+        self.assertIn("2 threads did 3,900 a second, 32 did 3,800", words.cpu_sentence(*invented(0, {1: 1990, 2: 3900, 32: 3800})))
+        self.assertEqual(words.cpu_sentence(*invented(1, {1: 1990, 2: 3900})), "")
+
+    def test_a_partial_run_says_less(self):
+        work, points = invented(9, {8: 1500})
+        self.assertEqual(words.large_sentence(work, words.summary_of(work, points)), "")
+        self.assertEqual(words.of(points, words.Workload(1, 2, 500, 500)), [])
+
+    def test_the_model_is_judged_where_it_is_stable(self):
+        work, points = invented(4, {}, {10: 12000, 32: 24000, 4: 800000})
+        for point, predicted in zip(points, (10000, 12000, float("inf"))):
+            point.predicted_p99 = predicted
+        self.assertIn("over 2 stable runs", words.wrong_sentence([work], points))
+        self.assertIn("32 threads, 80 % of capacity: 24.0 ms measured, 12.0 ms predicted", words.wrong_sentence([work], points))
+
+    def test_a_student(self):
+        work, points = invented(4, {1: 400, 10: 3900})
+        s = words.summary_of(work, points)
+        self.assertIn("5 threads a core", words.student_sentence(work, s, 5.0))
+        self.assertIn("10 on 2", words.student_sentence(work, s, 5.0))
+        self.assertEqual(words.student_sentence(work, s, None), "")
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    result = unittest.main(exit=False).result
+    bad = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - bad} passed, {bad} failed")
+    sys.exit(bool(bad))
