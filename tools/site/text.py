@@ -111,7 +111,7 @@ def inline_svg(path, alt):
     width = float(re.search(r'viewBox="[\d.]+ [\d.]+ ([\d.]+)', svg)[1]) * (1 if "journey" in stem else 4 / 3)
     head = re.match(r"<svg[^>]*>", svg)[0]
     kept = re.sub(r'\s(width|height)="[^"]*"', "", head)[:-1]
-    style = f"max-width:{width:.0f}px;min-width:min({width:.0f}px,{max(600, width * 0.8):.0f}px)"
+    style = f"--width:{width:.0f}px"
     svg = f'{kept} role="img" aria-label="{escape(alt, quote=True)}" style="{style}">' + svg[len(head) :]
     return f'<figure class="picture scroll" tabindex="0" role="region" aria-label="Picture: {escape(stem)}">{svg}</figure>'
 
