@@ -60,12 +60,15 @@ struct conn {
 
 	/* The server's own; the kit does not look at these. */
 	uint32_t events;   /* what the kernel was asked to report (3, 4) */
-	uint32_t slot;	   /* where it stands in an array (3) */
+	uint32_t slot;	   /* where it stands in an array (3), in the table of direct descriptors (8) */
 	bool readable;	   /* told of bytes, and has not drained them (5) */
 	bool told_end;	   /* told of the peer's end, which stands behind its last bytes (5) */
 	bool receiving;	   /* a receive is in flight (6) */
 	bool quiet;	   /* the send in flight tells only if it fails (6) */
 	bool queued;	   /* stands on a list of the server's (5, 6); list_add() and list_take() see to it */
+	bool leaving;	   /* a close is in flight, or linked to what is (8) */
+	bool copied;	   /* the kernel copied what was to be sent without a copy (8) */
+	int taken;	   /* the result of such a send, until its notification (8) */
 	struct conn *link; /* the next one there */
 	void *pending;	   /* what the kernel writes to until its operations are complete (9) */
 };

@@ -10,8 +10,16 @@
 #include <liburing.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "startup.h"
+
+#ifndef IORING_SEND_ZC_REPORT_USAGE /* Linux 6.2; liburing 2.3 does not know them */
+#define IORING_SEND_ZC_REPORT_USAGE  (1U << 3)
+#define IORING_NOTIF_USAGE_ZC_COPIED (1U << 31)
+#endif
+
+enum { SQ_IDLE_MS = 100 }; /* IORING_SETUP_SQPOLL: how long the kernel's thread looks in vain before it sleeps */
 
 /* A ring that a server can work with. Tables go from the best to the oldest, and end with an empty name. */
 struct ring_kind {
@@ -81,6 +89,7 @@ static inline const char *ring_make(struct io_uring *ring, const struct ring_kin
 
 	for (; kinds->name; kinds++) {
 		struct io_uring_params params = { .flags = kinds->flags | IORING_SETUP_CQSIZE,
+						  .sq_thread_idle = SQ_IDLE_MS,
 						  .cq_entries = completions };
 		result = io_uring_queue_init_params(submissions, ring, &params);
 		if (result != -EINVAL)
@@ -145,6 +154,26 @@ static inline void ring_buffers_make(struct ring_buffers *b, struct io_uring *ri
 	io_uring_buf_ring_init(b->ring);
 	for (uint32_t id = 0; id < b->count; id++)
 		ring_buffer_give(b, id);
+}
+
+/*
+ * Makes an empty table of direct descriptors: as many as the process may have
+ * ordinary ones, `most` at the most. Returns how many. Ends the process where
+ * it can't.
+ */
+static inline long ring_table_make(struct io_uring *ring, long most)
+{
+	struct rlimit limit;
+
+	raise_descriptor_limit(); /* the kernel allows no larger table */
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		die("cannot read the limit on descriptors", "See getrlimit(2).");
+	if (limit.rlim_cur < (rlim_t)most)
+		most = (long)limit.rlim_cur;
+	errno = -io_uring_register_files_sparse(ring, (unsigned)most);
+	if (errno)
+		die("cannot make a table of direct descriptors", ring_hint(errno));
+	return most;
 }
 
 #endif

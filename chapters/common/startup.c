@@ -173,7 +173,7 @@ static void handle_signals(void)
 /* ---- the listening socket ---- */
 
 /* Else EMFILE would come long before FD_SETSIZE, at the soft limit of 1024 that select(2) made customary. */
-static void raise_descriptor_limit(void)
+void raise_descriptor_limit(void)
 {
 	struct rlimit limit;
 

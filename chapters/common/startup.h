@@ -29,6 +29,9 @@ struct server_option {
  */
 void read_options(int argc, char **argv, const struct server_option *own);
 
+/* Raises the soft limit on descriptors to the hard one. listen_socket() does it; call it before, where that matters earlier. */
+void raise_descriptor_limit(void);
+
 /*
  * Reads --host, --port, --backlog and `own` (NULL for none); raises the soft
  * limit on descriptors to the hard one; handles SIGTERM and SIGINT (see
