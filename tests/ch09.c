@@ -82,8 +82,9 @@ static void expect_all_once(const char *out, int count)
 	int handed_out = seen(out, "handed_out"), twice = seen(out, "twice");
 
 	if (handed_out != count || twice)
-		probe_fail("expected %d completions to be handed out once each, but it were %d, and %d more than once",
-			   count, handed_out, twice);
+		probe_fail(
+			"expected %d completions to be handed out, once each, but %d were, %d of them more than once",
+			count, handed_out, twice);
 }
 
 /* ---- 9.1 A port on Linux ---- */
@@ -179,11 +180,11 @@ Test(ch09, ex2_never_more_than_c)
 		expect("of %d completions that nobody finishes, %d are handed out, not more, not fewer", WORKERS, c);
 		const char *out = scene("held", WORKERS, c, WORKERS);
 		if (seen(out, "holders") != c)
-			probe_fail("expected %d workers to run, but it were %d", c, seen(out, "holders"));
+			probe_fail("expected %d of the workers to run, but %d did", c, seen(out, "holders"));
 		expect("over %d completions, every seventh of which blocks, never more than %d workers run", COUNT, c);
 		out = scene("many", WORKERS, c, COUNT);
 		if (seen(out, "holders") > c)
-			probe_fail("expected %d workers to run at the most, but at some time it were %d", c,
+			probe_fail("expected %d workers to run at the most, but at some time %d did", c,
 				   seen(out, "holders"));
 		expect_all_once(out, COUNT);
 	}
@@ -200,16 +201,15 @@ Test(ch09, ex2_a_block_lets_the_next_in)
 	const char *out = scene("lent", 2 * BLOCKED, C, BLOCKED);
 	journal_note("measured", "%d", seen(out, "blocked"));
 	if (seen(out, "blocked") != BLOCKED)
-		probe_fail("expected %d workers to be blocked at the same time, but it were %d", BLOCKED,
+		probe_fail("expected %d workers to be blocked at the same time, but %d were", BLOCKED,
 			   seen(out, "blocked"));
 	expect("of %d more completions, %d run: the slots are all in use again", BLOCKED, C);
 	if (seen(out, "holders") != C)
-		probe_fail("expected %d workers to run while others are blocked, but it were %d", C,
-			   seen(out, "holders"));
+		probe_fail("expected %d workers to run while others are blocked, but %d did", C, seen(out, "holders"));
 	expect("when all %d come back from their block, %d workers run, as before", BLOCKED, C);
 	if (seen(out, "holders_after") != C || seen(out, "most_holders") != C)
 		probe_fail(
-			"expected %d workers to run when others come back from a block, but it were %d: they wait for a slot",
+			"expected %d workers to run when others come back from a block, but %d did: who comes back waits for a slot",
 			C, seen(out, "most_holders"));
 	journal_pass();
 }

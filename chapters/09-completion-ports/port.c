@@ -39,9 +39,7 @@ struct worker {
 };
 
 struct port {
-	struct io_uring_buf slots[BUFFERS]
-		__attribute__((aligned(4096))); /* the buffers that the kernel may fill; on pages that it maps, too */
-	char (*buffers)[BUFFER_SIZE];
+	struct ring_buffers buffers; /* that the kernel may fill */
 	struct io_uring ring;
 	pthread_mutex_t lock; /* of all that is here, but the ring's completions: those are the poller's */
 	pthread_t poller;
@@ -108,12 +106,8 @@ static void start(struct port *port, struct io_uring_sqe *sqe, struct operation 
 	int result;
 
 	io_uring_sqe_set_data(sqe, o);
-	while ((result = io_uring_submit(&port->ring)) < 0) {
-		if (result != -EINTR && result != -EAGAIN && result != -EBUSY) {
-			errno = -result;
-			die("cannot start an operation", "See io_uring_enter(2).");
-		}
-	}
+	while ((result = io_uring_submit(&port->ring)) < 0)
+		ring_check(result);
 }
 
 static void start_receive(struct port *port, int fd, struct operation *o)
@@ -234,21 +228,12 @@ void port_unblock(struct port *port)
 
 /* ---- completions: from the kernel to a worker ---- */
 
-static void give_buffer(struct port *port, const char *bytes)
-{
-	uint16_t id = (uint16_t)((bytes - port->buffers[0]) / BUFFER_SIZE);
-	struct io_uring_buf_ring *ring = (struct io_uring_buf_ring *)port->slots;
-
-	io_uring_buf_ring_add(ring, port->buffers[id], BUFFER_SIZE, id, io_uring_buf_ring_mask(BUFFERS), 0);
-	io_uring_buf_ring_advance(ring, 1);
-}
-
 /* A receive that found no buffer is started again when there is one: before whoever gave it back asks for bytes. */
 void port_give(struct port *port, struct operation *o)
 {
 	pthread_mutex_lock(&port->lock);
 	if (o->bytes) {
-		give_buffer(port, o->bytes);
+		ring_buffer_give(&port->buffers, o->buffer);
 		o->bytes = NULL;
 		port->lent--;
 		if (port->starved.first) {
@@ -263,7 +248,8 @@ static void complete(struct port *port, struct operation *o, const struct io_uri
 {
 	o->result = cqe->res;
 	if (cqe->flags & IORING_CQE_F_BUFFER) {
-		o->bytes = port->buffers[cqe->flags >> IORING_CQE_BUFFER_SHIFT];
+		o->buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+		o->bytes = ring_buffer(&port->buffers, o->buffer);
 		port->lent++;
 	}
 	if (o->kind == PORT_RECV && o->result == -ENOBUFS && port->lent == BUFFERS)
@@ -314,32 +300,20 @@ struct operation *port_wait(struct port *port)
 
 /* ---- its beginning and its end ---- */
 
-static void give_buffers(struct port *port)
-{
-	struct io_uring_buf_reg reg = { .ring_addr = (uintptr_t)port->slots, .ring_entries = BUFFERS };
-
-	errno = -io_uring_register_buf_ring(&port->ring, &reg, 0);
-	if (errno)
-		die("cannot share buffers with the kernel", ring_hint(errno));
-	for (int id = 0; id < BUFFERS; id++)
-		give_buffer(port, port->buffers[id]);
-}
-
 struct port *port_create(unsigned concurrency)
 {
 	static const struct ring_kind kinds[] = { { "plain", 0 }, { 0 } };
-	struct port *port = aligned_alloc(_Alignof(struct port), sizeof(*port));
+	struct port *port = calloc(1, sizeof(*port));
 
-	if (port)
-		*port = (struct port){ .buffers = malloc(sizeof(*port->buffers) * BUFFERS) };
-	if (!port || !port->buffers)
-		die("cannot make a port", "Memory has run out.");
+	if (!port)
+		die("cannot make a port", "Is memory short?");
 	port->concurrency = concurrency ? concurrency : (unsigned)get_nprocs();
 	port->done.end = &port->done.first;
 	port->starved.end = &port->starved.first;
 	pthread_mutex_init(&port->lock, NULL);
 	ring_make(&port->ring, kinds, SUBMISSIONS, COMPLETIONS);
-	give_buffers(port);
+	port->buffers = (struct ring_buffers){ .count = BUFFERS, .size = BUFFER_SIZE };
+	ring_buffers_make(&port->buffers, &port->ring);
 	errno = pthread_create(&port->poller, NULL, collect, port);
 	if (errno)
 		die("cannot make the poller", "Is there a limit on threads (ulimit -u)?");
@@ -363,7 +337,8 @@ void port_free(struct port *port)
 	pthread_join(port->poller, NULL);
 	io_uring_queue_exit(&port->ring);
 	pthread_mutex_destroy(&port->lock);
-	free(port->buffers);
+	free(port->buffers.ring);
+	free(port->buffers.bytes);
 	free(port->keys);
 	free(port);
 }

@@ -187,8 +187,9 @@ int main(int argc, char **argv)
 	static pthread_t threads[WORKERS_MAX];
 	static struct operation accept_operation;
 
-	listen_fd = listen_socket(argc, argv, 0, own);
+	read_options(argc, argv, own);
 	port = port_create((unsigned)concurrency);
+	listen_fd = listen_socket(argc, argv, 0, own);
 	port_accept(port, listen_fd, &accept_operation);
 	for (long i = 0; i < workers; i++) {
 		errno = pthread_create(&threads[i], NULL, event_loop, NULL);

@@ -34,6 +34,7 @@ struct operation {
 
 	/* The port's own. */
 	int fd;
+	unsigned buffer;
 	struct operation *next;
 };
 

@@ -1,0 +1,9 @@
+/* caught by: expected 6 workers to be blocked at the same time, but 2 were */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+	pthread_mutex_lock(&port->lock);
+	port->running--;
+	me.granted = false;
+	pthread_mutex_unlock(&port->lock);
