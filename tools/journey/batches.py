@@ -81,6 +81,8 @@ def from_trace(chapter, path):
         thread = threads.setdefault(row["tid"], len(threads) + 1)
         clients = "" if row["client"] == "-" else row["client"].translate(SHOWN)
         batch.calls.append(Call(thread, row["name"], row["args"], row["result"], row["phase"], clients))
+    if batch.calls and not batch.calls[-1].counted and batch.calls[-1].number <= 0:
+        batch.calls.pop()  # it carries nothing of this batch: the server goes to sleep
     return batch
 
 

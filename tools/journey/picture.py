@@ -73,7 +73,7 @@ def aside(batch, x, y):
     if after:
         return text(x, y + BOUNDARY + 20, f"carries the {after[0].number} replies; counted with the next batch", "aside", "start")
     if not batch.calls:
-        return text(LEFT + 8, y + BOUNDARY - 10, "no call: requests and replies pass through memory that both sides share", "aside", "start")
+        return text(LEFT + 8, y + BOUNDARY - 10, "no call: requests and replies pass through shared memory, which the server and a thread of the kernel keep looking at", "aside", "start")
     return ""
 
 

@@ -77,7 +77,7 @@ def model(batch):
     if not steps:
         steps = [{
             "call": "(no call)", "name": "", "phase": "none", "clients": CLIENTS, "thread": 1, "counted": False,
-            "says": "finds the requests in memory that it shares with the kernel, and leaves the replies there",
+            "says": "finds the requests in memory that it shares with the kernel, and leaves the replies there; a thread of the kernel looks for them",
             "taken": list(CLIENTS), "answered": list(CLIENTS),
         }]
     return {"chapter": batch.chapter, "model": batch.model, "threads": batch.threads, "crossings": batch.crossings, "steps": steps}
