@@ -132,7 +132,7 @@ fuzz: build/tests/fuzz ## random bytes against the parser, for FUZZ_SECONDS (30)
 test: build/setup/core build/setup/test build/setup/style build/setup/pictures ## everything a maintainer proves
 	@tests/run
 
-test-build: $(foreach v,$(VARIANTS),$(SERVERS:%=build/$(v)/solutions/%/server)) build/tools/syscount build/tools/trace build/tools/load build/tools/erlang build/tools/drive \
+test-build: $(foreach v,$(VARIANTS),$(SERVERS:%=build/$(v)/solutions/%/server)) build/tools/syscount build/tools/trace build/tools/load build/tools/erlang build/tools/drive build/tools/rings/rings \
 	    build/tests/unit build/tests/queueing build/tests/measure build/tests/conformance build/tests/budgets build/tests/faults $(patsubst tests/%.c,build/tests/%,$(wildcard tests/ch*.c))
 
 compile_commands.json: ## for editors and clangd
