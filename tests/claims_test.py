@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "tools/claims"))
 import counts  # noqa: E402
 import growth  # noqa: E402
 import ledger  # noqa: E402
+import load  # noqa: E402
 
 HEAD = f"# kernel Linux {ledger.platform.release()} x86_64\n"
 
@@ -95,6 +96,26 @@ class Growth(unittest.TestCase):
         self.assertEqual(self.judge(growth.alike, near + far), "depends")
         self.assertEqual(self.judge(growth.alike, near + far + costs(100, 64, poll=300, epoll=100)), "fails")
         self.assertEqual(self.judge(growth.alike, near + costs(15000, 1, poll=900, epoll=100)), "holds")
+
+
+class Load(unittest.TestCase):
+    def test_a_loop_tops_out_at_one_core(self):
+        self.assertEqual(load.by_core([(.7, 3000), (.99, 4800), (1.0, 4900)]), "holds")
+        self.assertEqual(load.by_core([(.9, 4000), (1.9, 9000)]), "fails")
+        with self.assertRaises(ledger.Skipped):
+            load.by_core([(.3, 1000), (.5, 2000)])
+
+    def test_a_pool_of_the_formulas_size(self):
+        good = {"formula_rps": 3900, "best_rps": 4000, "formula_rss": 100, "largest_rss": 200, "formula_switches": 2, "largest_switches": 4}
+        self.assertEqual(load.by_pool([good, good]), "holds")
+        self.assertEqual(load.by_pool([good, {**good, "formula_rps": 2000}]), "depends")
+        self.assertEqual(load.by_pool([{**good, "largest_rss": 100, "largest_switches": 2}]), "depends")
+        self.assertEqual(load.by_pool([{**good, "formula_rps": 2000}]), "fails")
+
+    def test_a_tail_is_lower_only_where_that_is_certain(self):
+        self.assertEqual(load.by_tail([(.8, .7, .9), (.9, .8, .99)]), "holds")
+        self.assertEqual(load.by_tail([(.8, .7, .9), (.9, .8, 1.1)]), "depends")
+        self.assertEqual(load.by_tail([(.9, .5, 1.2)]), "fails")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""What make sizing, make load-check and the claims about load make of plain figures. Runs no server."""
+"""What make sizing and make load-check make of plain figures. Runs no server."""
 import os
 import sys
 import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tools/experiments"), str(ROOT / "tools/claims")]
+sys.path.insert(0, str(ROOT / "tools/experiments"))
 
+import loadcheck  # noqa: E402
 import sizing_words as words  # noqa: E402
 
 
@@ -98,6 +99,37 @@ class Words(unittest.TestCase):
         self.assertIn("5 threads a core", words.student_sentence(work, s, 5.0))
         self.assertIn("10 on 2", words.student_sentence(work, s, 5.0))
         self.assertEqual(words.student_sentence(work, s, None), "")
+
+
+class LoadCheck(unittest.TestCase):
+    """Shares: (the server's, the load's own)."""
+
+    def test_they_agree(self):
+        self.assertTrue(loadcheck.verdict(1.08, (1, .6), (1, .9))[0])
+        self.assertTrue(loadcheck.verdict(.93, (1, .6), (1, .9))[0])
+
+    def test_redis_benchmark_was_the_bottleneck(self):
+        good, why = loadcheck.verdict(1.5, (.99, .6), (.7, .99))
+        self.assertTrue(good)
+        self.assertIn("redis-benchmark was the bottleneck itself: it used 99 % of its core, while redis-server used 70 %", why)
+
+    def test_the_load_was_the_bottleneck(self):
+        self.assertFalse(loadcheck.verdict(.6, (.7, .99), (.99, .6))[0])
+
+    def test_no_reason_is_a_failure(self):
+        self.assertFalse(loadcheck.verdict(.6, (.99, .5), (.99, .6))[0])
+
+    def test_other_work_decided(self):
+        good, why = loadcheck.verdict(2.0, (.3, .2), (.2, .2))
+        self.assertTrue(good)
+        self.assertIn("other work", why)
+
+    def test_who_outruns_whom(self):
+        self.assertEqual([loadcheck.outruns(*shares) for shares in ((1, .8), (.8, 1), (.5, .4))], [True, False, None])
+
+    def test_redis_csv_with_and_without_a_head(self):
+        old, new = '"PING_INLINE","1234.50"\n', '"test","rps","avg_latency_ms"\n"PING_INLINE","1234.50","0.2"\n'
+        self.assertEqual([loadcheck.rate_of(old), loadcheck.rate_of(new)], [1234.5, 1234.5])
 
 
 if __name__ == "__main__":

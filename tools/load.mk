@@ -15,3 +15,7 @@ build/tests/queueing: build/tests/queueing.o build/tools/queueing.o
 	$(call say,ld,$@)$(CC) $(CFLAGS) $^ -lcriterion -lm -o $@
 build/tests/measure: build/tests/measure.o $(patsubst %,build/tools/load.parts/%.o,histogram mix schedule)
 	$(call say,ld,$@)$(CC) $(CFLAGS) $^ -lcriterion -lm -o $@
+
+.PHONY: load-check
+load-check: $(filter-out build/plain/solutions/01-blocking/%,$(SERVERS:%=build/plain/solutions/%/server)) build/tools/load build/tools/drive | build/setup/core build/setup/test ## the load generator against redis-benchmark, and whether it out-runs every server (QUICK=1)
+	@python3 tools/experiments/loadcheck.py $(filter %/server,$^)
