@@ -18,6 +18,7 @@ a row for each socket, load and set of features:
 Exit: 0 done, 1 failed, 77 there is no io_uring here, 130 interrupted (what there is is kept).
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -128,6 +129,15 @@ def command_of(workbench, socket, features, directory):
     return command + path, path
 
 
+@contextlib.contextmanager
+def named(socket, features):
+    """Whose failure it is."""
+    try:
+        yield
+    except bench.Failed as why:
+        raise bench.Failed(f"{socket}, {name_of(features)}: {why}") from why
+
+
 def refusal(why):
     """The workbench's own word for it, or None where something else went wrong."""
     _, found, reason = str(why).partition("refused: ")
@@ -139,16 +149,17 @@ def start(results, workbench, socket, features, directory, options=()):
     load = None
     command, path = command_of(workbench, socket, features, directory)
     try:
-        load = bench.Load(command, [*options, *path])
-        have, why = load.connections("active", CONNECTIONS)
-        if have < CONNECTIONS:
-            raise bench.Failed(f"{name_of(features)} takes {have} connections only: {why}")
-        return load
+        with named(socket, features):
+            load = bench.Load(command, [*options, *path])
+            have, why = load.connections("active", CONNECTIONS)
+            if have < CONNECTIONS:
+                raise bench.Failed(f"it takes {have} connections only: {why}")
+            return load
     except bench.Failed as why:
         if load:
             load.close()
         if not refusal(why):
-            raise bench.Failed(f"{socket}, {name_of(features)}: {why}") from why
+            raise
         results.refused[socket, features] = refusal(why)
         return None
 
@@ -159,15 +170,20 @@ def count(results, workbench, socket, features, directory):
     if not server:
         return
     try:
-        for load in COUNTED:
-            cell, pipeline = results.cell(socket, load, features), load[2]
-            server.asks(request_of(load))
-            if "sqpoll" in features:
-                cell.crossings = float(server.ask("calls", bursts_of(load) * pipeline, pipeline))
-            else:
-                cell.crossings, cell.operations = priced(server.ask("price", CONNECTIONS, pipeline), pipeline)
+        with named(socket, features):
+            for load in COUNTED:
+                count_load(results.cell(socket, load, features), server, load, "sqpoll" in features)
     finally:
         server.close()
+
+
+def count_load(cell, server, load, steady):
+    pipeline = load[2]
+    server.asks(request_of(load))
+    if steady:
+        cell.crossings = float(server.ask("calls", bursts_of(load) * pipeline, pipeline))
+    else:
+        cell.crossings, cell.operations = priced(server.ask("price", CONNECTIONS, pipeline), pipeline)
 
 
 def bursts_of(load):
@@ -199,11 +215,15 @@ def measure_load(results, servers, socket, load, until):
     whole = calibrate(servers[BASE], load)
     requests = {f: whole * (LONGER if "sqpoll" in f and "spin" not in f else 1) for f in servers}
     for features, server in servers.items():
-        server.slice(requests[features], load[2])   # buffers grow, caches fill: not counted
+        with named(socket, features):
+            server.slice(requests[features], load[2])   # buffers grow, caches fill: not counted
     for number in range(ROUNDS_MAX):
         if number >= ROUNDS_MIN and time.monotonic() > until:
             break
-        taken = {f: servers[f].slice_of_ring(requests[f], load[2]) for f in bench.rotated(list(servers), number)}
+        taken = {}
+        for features in bench.rotated(list(servers), number):
+            with named(socket, features):
+                taken[features] = servers[features].slice_of_ring(requests[features], load[2])
         for features, (cost, sq) in taken.items():  # a round counts whole or not at all
             cell = results.cell(socket, load, features)
             cell.costs.append(cost)
