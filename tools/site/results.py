@@ -4,6 +4,9 @@ import shutil
 from html import escape
 from pathlib import Path
 
+from process import run
+
+BOUND_S = 60
 RESULTS = Path("build/results")
 LONG = 24  # rows; a longer table is folded
 KNOWN = [  # (name, heading, what it is, the command that makes it)
@@ -66,13 +69,23 @@ def costs_table(columns, rows):
     return table("Crossings per request", ["model", *heads], totals) + f"<details><summary>Call by call</summary>{folded}</details>"
 
 
+def claims_table(columns, rows):
+    """With the words of each claim, which the result file does not repeat."""
+    listed = run(["python3", "tools/claims", "--list"], bound=BOUND_S).output.splitlines()
+    says = {line.split("\t")[0]: line.split("\t")[1] for line in listed if line.count("\t") > 1}
+    wider = [[row[0], says.get(row[0], "–"), *row[1:]] for row in rows]
+    return table("Claims", [columns[0], "claim", *columns[1:]], wider)
+
+
 def one_file(path):
     """A result file: its table, and in small print where it comes from."""
     head, columns, rows = read(path)
     if path.name == "costs.tsv":
         made = costs_table(columns, rows)
+    elif path.name == "claims.tsv":
+        made = claims_table(columns, rows)
     else:
-        made = table(path.name, columns, rows) if columns else "<p>No rows.</p>"
+        made = table(path.name, columns, rows) if rows else f"<p>{escape(path.name)} has no rows.</p>"
         if len(rows) > LONG:
             made = f"<details><summary>{escape(path.name)}, {len(rows)} rows</summary>{made}</details>"
     if "-" in path.stem:  # beside a table that has said it
