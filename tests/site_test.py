@@ -322,6 +322,7 @@ class Journey(unittest.TestCase):
                 self.assertEqual(answered, batches.BATCH)
 
     def test_by_keyboard_and_by_ear(self):
+        self.browser.run("document.getElementById('forward').focus()")
         self.browser.key("ArrowRight")
         self.browser.key("ArrowRight")
         told = "return document.querySelector('[aria-live]').textContent"

@@ -151,7 +151,6 @@
 		timer = null;
 		const button = document.getElementById("play");
 		button.textContent = "Play";
-		button.setAttribute("aria-pressed", "false");
 	}
 
 	function play() {
@@ -164,7 +163,6 @@
 		timer = setInterval(() => go(position + 1), PLAY_MS);
 		const button = document.getElementById("play");
 		button.textContent = "Pause";
-		button.setAttribute("aria-pressed", "true");
 		go(position + 1);
 	}
 
@@ -175,7 +173,7 @@
 		last: () => { stop(); go(end()); },
 		play,
 	};
-	const keys = { ArrowRight: "forward", ArrowLeft: "back", Home: "first", End: "last", p: "play", P: "play" };
+	const keys = { ArrowRight: "forward", ArrowLeft: "back", Home: "first", End: "last" };
 
 	// A focused button that is disabled would lose the keyboard: hand it to its neighbour.
 	function press(name) {
@@ -185,9 +183,9 @@
 	}
 
 	Object.keys(moves).forEach((name) => document.getElementById(name).addEventListener("click", () => press(name)));
-	document.addEventListener("keydown", (event) => {
-		const at = event.target;
-		if (!keys[event.key] || event.ctrlKey || event.altKey || event.metaKey || at.closest("select, input, textarea, .scroll, pre, .log")) return;
+	// Only while the focus is in here: elsewhere these keys scroll the page.
+	document.getElementById("journey").addEventListener("keydown", (event) => {
+		if (!keys[event.key] || event.ctrlKey || event.altKey || event.metaKey || event.target.closest("select")) return;
 		event.preventDefault();
 		press(keys[event.key]);
 	});

@@ -108,12 +108,12 @@ def panel(side, label, found, chosen):
 CONTROLS = """<div class="controls" role="group" aria-label="Move through the batch">
 <button type="button" id="first">Start</button>
 <button type="button" id="back">Back</button>
-<button type="button" id="play" aria-pressed="false">Play</button>
+<button type="button" id="play">Play</button>
 <button type="button" id="forward">Step</button>
 <button type="button" id="last">End</button>
 <span id="position" class="position"></span>
 </div>
-<p class="keys">Keys: <kbd>→</kbd> step, <kbd>←</kbd> back, <kbd>Home</kbd>, <kbd>End</kbd>, <kbd>P</kbd> play.</p>
+<p class="keys">Keys, once one of these has the focus: <kbd>→</kbd> step, <kbd>←</kbd> back, <kbd>Home</kbd> start, <kbd>End</kbd> end.</p>
 <div id="told" class="visually-hidden" aria-live="polite"></div>"""
 
 INTRO = """<h1>The journey of eight requests</h1>
@@ -145,6 +145,6 @@ def fill(page, found, svg, alt):
     page.script = "journey.js"
     page.body = (
         f'{INTRO}<noscript><p class="missing">This page needs JavaScript; the picture below does not.</p></noscript>'
-        f'<div id="journey">{CONTROLS}<div class="panels">{panel("left", "First", found, left)}{panel("right", "Second", found, right)}</div></div>'
+        f'<div id="journey" tabindex="-1">{CONTROLS}<div class="panels">{panel("left", "First", found, left)}{panel("right", "Second", found, right)}</div></div>'
         f'<script type="application/json" id="data">{data(found)}</script>{AFTER}{all_of_them}'
     )
