@@ -358,6 +358,8 @@ def main():
             skip(f"the packages of group {group} are not here and can't be installed: tools/setup {group}")
     subprocess.run(["make", "-s", "site"], check=True, timeout=ALL_S)
     result = unittest.main(exit=False).result
+    for _, reason in result.skipped:
+        print(f"skip: {reason}")
     print(f"{result.testsRun - len(result.failures) - len(result.errors)} passed, {len(result.failures) + len(result.errors)} failed")
     return 0 if result.wasSuccessful() else 1
 
