@@ -80,9 +80,9 @@ class Load:
         return cpu_ns / requests, cpu_ns / wall_ns
 
     def slice_of_ring(self, requests, pipeline=1):
-        """CPU per request, and the part of io_uring's threads in it."""
-        cpu_ns, _, ring_ns = map(int, self.ask("slice", requests, pipeline).split())
-        return cpu_ns / requests, ring_ns / requests
+        """CPU per request, the share of a core, and of the former the part of io_uring's threads."""
+        cpu_ns, wall_ns, ring_ns = map(int, self.ask("slice", requests, pipeline).split())
+        return cpu_ns / requests, cpu_ns / wall_ns, ring_ns / requests
 
     def asks(self, request):
         """What the slices to come ask: "PING", "BLOB 1024"."""
@@ -143,7 +143,8 @@ def model_of(path):
 
 
 def is_event_driven(path):
-    return model_of(path)[0] >= 2
+    """One thread and its events: chapters 2 to 8. A thread for each connection, or a pool on a port, is another matter."""
+    return 2 <= model_of(path)[0] <= 8
 
 
 def rotated(items, by):

@@ -25,7 +25,9 @@ CHECK_ROUNDS = 1 if bench.QUICK else 3
 CHECK_S = 60
 IDLE = 2000                         # connections whose memory is counted; fewer where there is no room
 COUNTS = [(1, 1), (8, 1), (64, 1), (1, 16)]     # connections, pipeline
-GOALS = {"libuv": {1: 1.0, 16: 1.0}, "redis": {1: .85, 16: .6}}
+GOALS = {"libuv": {1: 1.0, 16: 1.0}, "redis": {1: .85, 16: .6}}     # of the event-driven servers, at each pipeline
+RING, READINESS = "io_uring", "epoll-et"        # the completion model beside the best of readiness
+RING_GOALS = {50: 1.0, 500: .9}                 # at each number of connections
 REDIS = ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
 REDIS_TIMER = 4     # system calls of its timer, which may fall into a counted round; it is slowed to one a second there
 
@@ -40,19 +42,33 @@ class Peer:
         self.event_driven = self.lab = False
         self.costs = {load: [] for load in LOADS}       # ns per request, a round each
         self.shares = {load: [] for load in LOADS}      # of its core
+        self.threads = {load: [] for load in LOADS}     # ns per request that io_uring's threads took: SQPOLL's
         self.checks = {load: [] for load in CHECKS}
         self.crossings, self.rss, self.load = {}, [], None
 
     def crossings_at(self, count):
         return f"{self.crossings[count]:.3f}" if count in self.crossings else "-"
 
+    def polls(self):
+        """Whether a thread of the kernel works for it, even when there is nothing to do."""
+        return any(bench.median(values) > 0 for values in self.threads.values() if values)
+
     def memory(self):
         return bench.median(self.rss) if self.rss else None
 
 
+def is_unheld(path):
+    """Whether the chapter's README says so: threads that no single connection can hold."""
+    readme = os.path.join("chapters", os.path.basename(os.path.dirname(path)), "README.md")
+    if not os.path.exists(readme):
+        return False
+    with open(readme, encoding="utf-8") as file:
+        return "hold none" in file.read(400).split("\n\n")[0]
+
+
 def lab_peer(path):
-    number, name = bench.model_of(path)
-    peer = Peer(name, [path], count_options=["--hold", "none"] if number == 1 else [])
+    _, name = bench.model_of(path)
+    peer = Peer(name, [path], count_options=["--hold", "none"] if is_unheld(path) else [])
     peer.lab, peer.event_driven = True, bench.is_event_driven(path)
     return peer
 
@@ -118,10 +134,11 @@ def measure_loads(peers, connections, say):
     for number in range(ROUNDS):
         say(f"{connections} connections, round {number + 1} of {ROUNDS}")
         for load in (load for load in LOADS if load[0] == connections):
-            taken = {peer: peer.load.slice(load[2], load[1]) for peer in bench.rotated(peers, number)}
-            for peer, (cost, share) in taken.items():    # a round counts whole or not at all
+            taken = {peer: peer.load.slice_of_ring(load[2], load[1]) for peer in bench.rotated(peers, number)}
+            for peer, (cost, share, threads) in taken.items():    # a round counts whole or not at all
                 peer.costs[load].append(cost)
                 peer.shares[load].append(share)
+                peer.threads[load].append(threads)
 
 
 def measure_checks(peers, say):
@@ -190,14 +207,19 @@ def to_rival(peer, rival, load):
     return bench.ratio(*zip(*costs)) if costs else None
 
 
+def rivals(peers):
+    """Those that the others are compared with."""
+    return [p for p in peers if p.name in (*GOALS, READINESS)]
+
+
 def write(peers, notes):
     rows, ratios = [], []
     for peer in peers:
         memory = "-" if peer.memory() is None else f"{peer.memory():.0f}"
-        rows += [(peer.name, *c, c[0] * c[1], "-", peer.crossings_at(c), "-") for c in COUNTS if c in peer.crossings]
-        rows += [(peer.name, *load, f"{bench.median(peer.costs[load]):.0f}", "-", memory)
-                 for load in LOADS if peer.costs[load]]
-        for rival in (p for p in peers if p.name in GOALS):
+        rows += [(peer.name, *c, c[0] * c[1], "-", peer.crossings_at(c), "-", "-") for c in COUNTS if c in peer.crossings]
+        rows += [(peer.name, *load, f"{bench.median(peer.costs[load]):.0f}", "-", memory,
+                  f"{bench.median(peer.threads[load]):.0f}") for load in LOADS if peer.costs[load]]
+        for rival in rivals(peers):
             ratios += [(peer.name, rival.name, "own", *load[:2], *(f"{f:.3f}" for f in to_rival(peer, rival, load)))
                        for load in LOADS if peer.costs[load]]
             ratios += [(peer.name, rival.name, "redis-benchmark", *load[:2],
@@ -205,7 +227,7 @@ def write(peers, notes):
                        for load in CHECKS if peer.checks[load]]
     notes = notes + [bench.cores_note(), "crossings: connections × pipeline requests ready at one wake-up"]
     bench.write_tsv(f"{bench.RESULTS}/peers.tsv", notes, "server connections pipeline requests cpu_ns_per_request "
-                    "crossings_per_request rss_bytes_per_connection", rows)
+                    "crossings_per_request rss_bytes_per_connection cpu_ns_sq_thread_per_request", rows)
     bench.write_tsv(f"{bench.RESULTS}/peers-ratios.tsv", notes,
                     "server to load connections pipeline ratio low high", ratios)
 
@@ -222,7 +244,7 @@ def tell_costs(peers):
 
 
 def tell_ratios(peers):
-    for rival in (p for p in peers if p.name in GOALS):
+    for rival in rivals(peers):
         print(f"\nCPU per request as a ratio to {rival.name}: median of the rounds (95 % interval); b: by redis-benchmark")
         rows = []
         for peer in (p for p in peers if p is not rival):
@@ -257,12 +279,22 @@ def tell_sentences(peers):
     if both:
         print(f"  Sixteen requests to a crossing make one {min(both):.0f} to {max(both):.0f} times cheaper, in every server: "
               "more than any change of model does.")
-    shares = [bench.median(p.shares[load]) for p in peers for load in LOADS if p.shares[load]]
+    tell_polling(peers)
+    shares = [bench.median(p.shares[load]) for p in peers for load in LOADS if p.shares[load] and not p.polls()]
     if shares and min(shares) >= .8:
         print(f"  The load outruns every server: each was busy {100 * min(shares):.0f} % of the time or more.")
     elif shares:
         print(f"  The servers were busy as little as {100 * min(shares):.0f} % of the time: the load did not outrun them, or "
               "other work kept it, or them, off a core.")
+
+
+def tell_polling(peers):
+    """The price of crossings that are not made."""
+    for peer in (p for p in peers if p.polls()):
+        load = LOADS[0]
+        cost, threads = bench.median(peer.costs[load]), bench.median(peer.threads[load])
+        print(f"  {peer.name}: of {cost / 1000:.2f} µs a request the kernel's polling thread takes {threads / 1000:.2f} µs, and the "
+              f"server's own look-out most of the rest ({load[0]} connections): CPU instead of crossings. The goals below are not its.")
 
 
 def goals_of(peer, peers):
@@ -272,6 +304,12 @@ def goals_of(peer, peers):
             found = to_rival(peer, rival, load)
             if found:
                 yield (f"CPU to {rival.name}, {load[0]}×{load[1]}", found[0], GOALS[rival.name][load[1]], found[1:])
+    readiness = next((p for p in peers if p.name == READINESS), None)
+    if peer.name == RING and readiness:
+        for load in LOADS:
+            found = to_rival(peer, readiness, load)
+            if found:
+                yield f"CPU to {READINESS}, {load[0]}×{load[1]}", found[0], RING_GOALS[load[0]], found[1:]
     least = min((p.memory() for p in peers if not p.lab and p.memory() is not None), default=None)
     if least and peer.memory() is not None:
         yield ("memory to the least of the others", peer.memory() / least, 1.0, None)
@@ -280,9 +318,9 @@ def goals_of(peer, peers):
 def tell_goals(peers):
     """False where one is missed."""
     print("\nGoals of every event-driven server: CPU at most 1.0 × libuv's, 0.85 × redis-server's (0.6 × at pipeline 16); "
-          "memory below the others'")
+          f"memory below the others'.\n  Of {RING}, too: CPU at most 1.0 × {READINESS}'s, 0.9 × with 500 connections")
     met = True
-    for peer in (p for p in peers if p.event_driven):
+    for peer in (p for p in peers if p.event_driven and not p.polls()):
         missed = []
         judged = list(goals_of(peer, peers))
         for what, figure, bound, found in judged:

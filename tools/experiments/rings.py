@@ -224,7 +224,7 @@ def measure_load(results, servers, socket, load, until):
         for features in bench.rotated(list(servers), number):
             with named(socket, features):
                 taken[features] = servers[features].slice_of_ring(requests[features], load[2])
-        for features, (cost, sq) in taken.items():  # a round counts whole or not at all
+        for features, (cost, _, sq) in taken.items():  # a round counts whole or not at all
             cell = results.cell(socket, load, features)
             cell.costs.append(cost)
             cell.sq.append(sq)
