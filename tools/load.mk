@@ -19,3 +19,11 @@ build/tests/measure: build/tests/measure.o $(patsubst %,build/tools/load.parts/%
 .PHONY: load-check
 load-check: $(filter-out build/plain/solutions/01-blocking/%,$(SERVERS:%=build/plain/solutions/%/server)) build/tools/load build/tools/drive | build/setup/core build/setup/test ## the load generator against redis-benchmark, and whether it out-runs every server (QUICK=1)
 	@python3 tools/experiments/loadcheck.py $(filter %/server,$^)
+
+# A loop that stalls for a fifth of a second, seen by two clocks.
+OMISSION_SERVER := build/plain/solutions/05-epoll-et/server
+.PHONY: omission
+omission: $(OMISSION_SERVER) build/tools/load | build/setup/core ## one run, two latencies: from the send, and from when a request was due
+	@mkdir -p build/results
+	@build/tools/load --connections 10 --rate 2000 --arrivals constant --duration 2 --omission --stall 200 --model epoll-et \
+		--tsv build/results/omission.tsv -- $(OMISSION_SERVER) >build/results/omission.txt; status=$$?; cat build/results/omission.txt; exit $$status

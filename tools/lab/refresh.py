@@ -143,6 +143,29 @@ def exercises(number):
     return "\n".join(lines)
 
 
+def sizing():
+    """How many threads, for chapter 7: a row for each workload, and on how many cores that was."""
+    rows = records(TSV.with_name("sizing-summary.tsv"))
+    lines = ["| W/S asked | S, µs | W, µs | N·(1 + W/S) | threads for 90 % of the best | best, requests a second | p99 with half the threads "
+             "| with the formula's | with 32 | M/M/c says | switches a request | with 32 |", "|---" + "|---:" * 11 + "|"]
+    for row in rows:
+        late = [f"{float(row[name]) / 1000:,.1f} ms" for name in
+                ("half_p99_us", "formula_p99_us", "largest_p99_us", "predicted_p99_us")]
+        switches = [f"{float(row[name]):.1f}" for name in ("formula_switches", "largest_switches")]
+        lines.append(f"| {row['asked_ratio']} | {row['cpu_us']} | {row['wait_us']} | {row['formula_pool']} | {row['knee']} "
+                     f"| {int(row['best_rps']):,} | {' | '.join([*late, *switches])} |")
+    notes = re.findall(r"^# (the server has .*)", TSV.with_name("sizing-summary.tsv").read_text(), re.M)
+    return "\n".join([*lines, "", f"p99 where 80 % of what the cores can do arrives; {''.join(notes)}. Written by `make sizing`."])
+
+
+def omission():
+    """One run, two clocks, for chapter 7."""
+    path = TSV.with_name("omission.txt")
+    if not path.exists():
+        raise LabError(f"there is no {path} yet: make omission")
+    return f"```\n{path.read_text().rstrip()}\n```"
+
+
 def records(path):
     """The rows of a result file, as dicts."""
     if not path.exists():
@@ -151,7 +174,8 @@ def records(path):
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
-TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings}
+TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings,
+          "sizing": sizing, "omission": omission}
 EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 
