@@ -291,7 +291,7 @@ def tell_sentences(peers):
 def tell_polling(peers):
     """The price of crossings that are not made."""
     for peer in (p for p in peers if p.polls()):
-        load = LOADS[0]
+        load = next(load for load in LOADS if peer.costs[load])
         cost, threads = bench.median(peer.costs[load]), bench.median(peer.threads[load])
         print(f"  {peer.name}: of {cost / 1000:.2f} µs a request the kernel's polling thread takes {threads / 1000:.2f} µs, and the "
               f"server's own look-out most of the rest ({load[0]} connections): CPU instead of crossings. The goals below are not its.")
