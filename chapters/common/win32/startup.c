@@ -80,7 +80,7 @@ static void set_number(const struct server_option *o, const char *text)
 	*o->value = number;
 }
 
-static void read_options(int argc, char **argv, const struct server_option *own)
+void read_options(int argc, char **argv, const struct server_option *own)
 {
 	struct option names[OWN_MAX + 5] = { { "host", required_argument, NULL, 'h' },
 					     { "help", no_argument, NULL, '?' } };
