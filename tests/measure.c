@@ -21,7 +21,7 @@ Test(histogram, small_values_are_exact)
 	static struct histogram h;
 
 	for (uint64_t v = 1; v <= 100; v++)
-		histogram_add(&h, v);
+		histogram_add(&h, v, 1);
 	for (uint64_t p = 1; p <= 100; p++)
 		cr_assert(histogram_percentile(&h, (double)p) == p, "p%lu is %lu", p,
 			  histogram_percentile(&h, (double)p));
@@ -37,7 +37,7 @@ Test(histogram, every_bucket_is_narrow)
 			uint64_t value = ((uint64_t)1 << bits) + offset * (((uint64_t)1 << bits) / 3);
 
 			memset(&h, 0, sizeof(h));
-			histogram_add(&h, value);
+			histogram_add(&h, value, 1);
 			h.max = UINT64_MAX; /* the bucket's own end shows */
 			uint64_t end = histogram_percentile(&h, 50);
 
@@ -50,8 +50,8 @@ Test(histogram, the_largest_value_is_shown_as_it_was)
 {
 	static struct histogram h;
 
-	histogram_add(&h, 1000003);
-	histogram_add(&h, UINT64_MAX);
+	histogram_add(&h, 1000003, 1);
+	histogram_add(&h, UINT64_MAX, 1);
 	cr_assert(histogram_percentile(&h, 100) == UINT64_MAX && h.max == UINT64_MAX);
 	near((double)histogram_percentile(&h, 50), 1000003, 0.01, "p50");
 }
@@ -61,11 +61,10 @@ Test(histogram, the_last_in_ten_thousand)
 {
 	static struct histogram h;
 
-	for (int i = 0; i < 9999; i++)
-		histogram_add(&h, 10);
-	histogram_add(&h, 1000000);
+	histogram_add(&h, 10, 9999);
+	histogram_add(&h, 1000000, 1);
 	cr_assert(histogram_percentile(&h, 99.99) == 10);
-	histogram_add(&h, 1000000);
+	histogram_add(&h, 1000000, 1);
 	cr_assert(histogram_percentile(&h, 99.99) > 900000);
 	cr_assert(histogram_above(&h, 1000) == 2 && histogram_above(&h, 5) == 10001 && histogram_above(&h, 10) == 2);
 }
@@ -169,6 +168,17 @@ Test(mix, what_can_not_be)
 	wrong("BLOB 1048577", "knows PING");
 	wrong("WORK 1", "two numbers");
 	wrong("PING,PING,PING,PING,PING,PING,PING,PING,PING", "more than 8");
+}
+
+Test(mix, repeated)
+{
+	struct mix m;
+
+	cr_assert(mix_parse(&m, "PING,BLOB 100000") == NULL);
+	mix_repeat(&m, 3);
+	cr_assert(strncmp(m.commands[0].requests, "PING\r\nPING\r\nPING\r\n", 18) == 0);
+	cr_assert(m.commands[0].repeats == 3 && memcmp(m.commands[0].replies, "+PONG\r\n+PONG\r\n+PONG\r\n", 21) == 0);
+	cr_assert(m.commands[1].repeats == 1, "long replies are compared one by one");
 }
 
 /* Drawn work has the means that were asked for, and each request the same ratio. */

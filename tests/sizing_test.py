@@ -125,7 +125,10 @@ class LoadCheck(unittest.TestCase):
         self.assertIn("other work", why)
 
     def test_who_outruns_whom(self):
-        self.assertEqual([loadcheck.outruns(*shares) for shares in ((1, .8), (.8, 1), (.5, .4))], [True, False, None])
+        self.assertTrue(loadcheck.outruns(3.7, 50, .5, .6))
+        self.assertTrue(loadcheck.outruns(40, 50, 1, .9), "a ring replies to many at once")
+        self.assertFalse(loadcheck.outruns(40, 50, .9, 1))
+        self.assertIsNone(loadcheck.outruns(40, 50, .4, .5))
 
     def test_redis_csv_with_and_without_a_head(self):
         old, new = '"PING_INLINE","1234.50"\n', '"test","rps","avg_latency_ms"\n"PING_INLINE","1234.50","0.2"\n'

@@ -27,11 +27,11 @@ static uint64_t upper_end(uint64_t bucket)
 	return ((bucket - (row << BUCKET_BITS) + 1) << row) - 1;
 }
 
-void histogram_add(struct histogram *h, uint64_t value)
+void histogram_add(struct histogram *h, uint64_t value, uint64_t times)
 {
-	h->buckets[bucket_of(value)]++;
-	h->count++;
-	h->sum += (double)value;
+	h->buckets[bucket_of(value)] += times;
+	h->count += times;
+	h->sum += (double)value * (double)times;
 	h->max = value > h->max ? value : h->max;
 }
 

@@ -19,7 +19,7 @@ struct histogram {
 	uint64_t buckets[BUCKETS];
 };
 
-void histogram_add(struct histogram *h, uint64_t value);
+void histogram_add(struct histogram *h, uint64_t value, uint64_t times);
 
 /*
  * The value that `percent` of 100 do not exceed: the upper end of its bucket,

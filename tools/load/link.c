@@ -60,56 +60,75 @@ void link_flush(struct run *r, struct link *l)
 	free(rest);
 }
 
-/* Which command, and what of it is remembered until its reply. */
-static const struct command *next_command(struct run *r, struct link *l, uint64_t intended, uint64_t now)
+/* What is remembered of a burst until its replies have come. */
+static void remember(struct run *r, struct link *l, size_t which, size_t count, uint64_t intended, uint64_t now)
 {
-	size_t which = r->mix->count > 1 ? mix_choose(r->mix, draw(&r->commands)) : 0;
-	const struct command *c = &r->mix->commands[which];
 	bool counted = intended >= r->from && (r->plan->count == 0 ? intended < r->until : r->counted_left > 0);
+	uint32_t n = (uint32_t)count;
 
-	r->sent++;
-	r->counted += counted;
-	r->counted_left -= counted && r->plan->count > 0;
-	if (!c->reply)
-		return c;
-	l->ring[(l->first + l->in_flight) % r->plan->pipeline] =
-		(struct pending){ .intended = intended, .sent = now, .command = (uint32_t)which, .counted = counted };
-	l->in_flight++;
-	r->in_flight++;
-	return c;
+	r->sent += n;
+	r->counted += counted ? n : 0;
+	r->counted_left -= counted && r->plan->count > 0 ? n : 0;
+	if (!r->mix->commands[which].reply)
+		return;
+	l->ring[(l->first + l->bursts++) % r->plan->pipeline] = (struct burst){
+		.intended = intended, .sent = now, .command = (uint32_t)which, .left = n, .counted = counted
+	};
+	l->in_flight += n;
+	r->in_flight += n;
 }
 
-void link_ask(struct run *r, struct link *l, size_t count, uint64_t intended, uint64_t now)
+static void ask_mixed(struct run *r, struct link *l, size_t count, uint64_t intended, uint64_t now)
 {
 	static char bytes[PIPELINE_MAX * REQUEST_SIZE];
 	size_t size = 0;
 
-	for (size_t i = 0; i < count; i++)
-		size += command_request(next_command(r, l, intended, now), &r->commands, bytes + size);
+	for (size_t i = 0; i < count; i++) {
+		size_t which = r->mix->count > 1 ? mix_choose(r->mix, draw(&r->commands)) : 0;
+
+		remember(r, l, which, 1, intended, now);
+		size += command_request(&r->mix->commands[which], &r->commands, bytes + size);
+	}
 	transmit(r, l, bytes, size);
+}
+
+void link_ask(struct run *r, struct link *l, size_t count, uint64_t intended, uint64_t now)
+{
+	const struct command *c = &r->mix->commands[0];
+
+	if (r->mix->count > 1 || c->drawn) {
+		ask_mixed(r, l, count, intended, now);
+		return;
+	}
+	remember(r, l, 0, count, intended, now);
+	transmit(r, l, c->requests, count * c->request_size);
 }
 
 /* ---- receive ---- */
 
-static void record(struct run *r, struct link *l, uint64_t now)
+/* `count` replies have come, to requests of the first burst. */
+static void record(struct run *r, struct link *l, uint32_t count, uint64_t now)
 {
-	const struct pending *p = &l->ring[l->first];
-	const struct command *c = &r->mix->commands[p->command];
+	struct burst *b = &l->ring[l->first];
+	const struct command *c = &r->mix->commands[b->command];
 
-	if (p->counted) {
-		histogram_add(&r->latency, now - p->intended);
-		histogram_add(&r->naive, now - p->sent);
+	if (b->counted) {
+		histogram_add(&r->latency, now - b->intended, count);
+		histogram_add(&r->naive, now - b->sent, count);
 		if (r->mix->count > 1) {
-			histogram_add(c->latency, now - p->intended);
-			histogram_add(c->naive, now - p->sent);
+			histogram_add(c->latency, now - b->intended, count);
+			histogram_add(c->naive, now - b->sent, count);
 		}
 	}
-	l->first = (l->first + 1) % (uint32_t)r->plan->pipeline;
-	l->in_flight--;
-	l->matched = 0;
-	r->in_flight--;
-	r->replies++;
-	r->completed += now >= r->from && now < r->until;
+	b->left -= count;
+	if (b->left == 0) {
+		l->first = (l->first + 1) % (uint32_t)r->plan->pipeline;
+		l->bursts--;
+	}
+	l->in_flight -= count;
+	r->in_flight -= count;
+	r->replies += count;
+	r->completed += now >= r->from && now < r->until ? count : 0;
 }
 
 /* What came in place of `c`'s reply: that part of it which was right, and then `bytes`. */
@@ -125,23 +144,42 @@ static void wrong_reply(struct run *r, const struct link *l, const struct comman
 		 quoted(got, right + more, SHOWN_MAX));
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* How many bytes, of both, are alike. */
+static size_t alike(const char *a, const char *b, size_t size)
+{
+	size_t n = 0;
+
+	if (memcmp(a, b, size) == 0)
+		return size;
+	while (a[n] == b[n])
+		n++;
+	return n;
+}
+
 static void accept_bytes(struct run *r, struct link *l, const char *bytes, size_t size)
 {
 	uint64_t now = load_now();
 
-	while (size > 0 && l->in_flight > 0) {
-		const struct command *c = &r->mix->commands[l->ring[l->first].command];
-		size_t left = c->reply_size - l->matched, n = left < size ? left : size;
+	while (size > 0 && l->bursts > 0) {
+		const struct burst *b = &l->ring[l->first];
+		const struct command *c = &r->mix->commands[b->command];
+		size_t n = smaller(smaller(b->left, c->repeats) * c->reply_size - l->matched, size);
+		size_t right = alike(bytes, c->replies + l->matched, n), whole = (l->matched + right) / c->reply_size;
 
-		if (memcmp(bytes, c->reply + l->matched, n) != 0) {
+		l->matched = (l->matched + right) % c->reply_size;
+		bytes += right;
+		size -= right;
+		if (whole > 0)
+			record(r, l, (uint32_t)whole, now);
+		if (right < n) {
 			wrong_reply(r, l, c, bytes, size);
 			return;
 		}
-		l->matched += n;
-		bytes += n;
-		size -= n;
-		if (l->matched == c->reply_size)
-			record(r, l, now);
 	}
 	r->last_reply = now;
 	if (size > 0)

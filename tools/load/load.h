@@ -46,9 +46,11 @@ uint64_t schedule_next(struct schedule *s); /* ns from the start; never less tha
 
 /* ---- link.c: one connection ---- */
 
-struct pending {
+/* Requests that left together and ask the same. */
+struct burst {
 	uint64_t intended, sent; /* monotonic ns */
 	uint32_t command;	 /* of the mix */
+	uint32_t left;		 /* without a reply */
 	bool counted;		 /* not of the warm-up */
 };
 
@@ -58,10 +60,11 @@ struct link {
 	bool queued;  /* stands in the queue of those that have room (an open loop) */
 	bool blocked; /* the socket had no room for all of it; epoll tells when it has */
 	size_t number;
-	struct pending *ring; /* `pipeline` of them */
-	uint32_t first, in_flight;
-	size_t matched; /* bytes of the first pending reply that have come */
-	char *rest;	/* what the socket had no room for */
+	struct burst *ring; /* `pipeline` of them */
+	uint32_t first, bursts;
+	uint32_t in_flight; /* requests in them */
+	size_t matched;	    /* bytes of the first reply that have come */
+	char *rest;	    /* what the socket had no room for */
 	size_t rest_size;
 };
 
@@ -91,6 +94,7 @@ struct run {
 	uint64_t last_reply, next_progress;
 	bool stalled;
 
+	uint64_t wakeups, events; /* while it counted: returns of the wait that brought any, and what they brought */
 	uint64_t sent, replies, in_flight; /* of all */
 	uint64_t counted, counted_left;	   /* requests that count: sent, and still to send */
 	uint64_t completed, unanswered;	   /* replies while it counted; requests without any at the end */

@@ -140,6 +140,7 @@ int main(int argc, char **argv)
 	probe_on_fail = on_failure;
 	run.plan = &plan;
 	run.mix = &plan.mix;
+	mix_repeat(&plan.mix, plan.pipeline);
 	run_open(&run);
 	signal = run_loop(&run);
 	report_human(&run);

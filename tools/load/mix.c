@@ -163,6 +163,26 @@ const char *mix_parse(struct mix *m, const char *text)
 	return wrong;
 }
 
+static char *repeat(const char *bytes, size_t size, size_t times)
+{
+	char *all = malloc(size * times + 1);
+
+	for (size_t i = 0; i < times; i++)
+		memcpy(all + i * size, bytes, size);
+	return all;
+}
+
+void mix_repeat(struct mix *m, size_t times)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		struct command *c = &m->commands[i];
+
+		c->requests = repeat(c->request, c->request_size, times);
+		c->repeats = c->reply_size * times <= REPEATED_MAX ? times : 1;
+		c->replies = repeat(c->reply, c->reply_size, c->repeats);
+	}
+}
+
 size_t mix_choose(const struct mix *m, double draw)
 {
 	size_t i = 0;

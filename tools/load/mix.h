@@ -12,8 +12,9 @@
 #include "random.h"
 
 enum {
-	COMMANDS_MAX = 8,   /* of a mix; more are a usage error */
-	REQUEST_SIZE = 256, /* room for one request; a longer one is a usage error */
+	COMMANDS_MAX = 8,	  /* of a mix; more are a usage error */
+	REPEATED_MAX = 64 * 1024, /* bytes of a repeated reply; longer ones are compared one by one */
+	REQUEST_SIZE = 256,	  /* room for one request; a longer one is a usage error */
 };
 
 struct command {
@@ -23,6 +24,9 @@ struct command {
 	size_t request_size;
 	const char *reply; /* NULL: there is none (SPIN) */
 	size_t reply_size;
+	char *requests,
+		*replies; /* the same, `pipeline` and `repeats` times in a row: a burst is one copy and one comparison */
+	size_t repeats;
 	double cpu_us, wait_us; /* means of work drawn anew for each request, for "WORK ~200 ~1800"; else unused */
 	bool drawn;
 	struct histogram *latency, *naive; /* ns from the intended time, and from the send */
@@ -39,6 +43,9 @@ struct mix {
  * can't be, in a static buffer.
  */
 const char *mix_parse(struct mix *m, const char *text);
+
+/* Fills in `requests` and `replies`, for bursts of so many. */
+void mix_repeat(struct mix *m, size_t times);
 
 /* Which command a draw in [0, 1) asks. */
 size_t mix_choose(const struct mix *m, double draw);

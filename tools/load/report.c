@@ -56,6 +56,15 @@ static double growth(uint64_t from, uint64_t to)
 	return to > from ? (double)(to - from) : 0;
 }
 
+/*
+ * Connections with replies at a wake-up: in a closed loop, as many requests as
+ * waited for us. All others were with the server.
+ */
+static double ready(const struct run *r)
+{
+	return r->wakeups > 0 ? (double)r->events / (double)r->wakeups : 0;
+}
+
 static double share_of_core(const struct run *r, uint64_t from, uint64_t to)
 {
 	uint64_t wall = r->after.time - r->before.time;
@@ -134,7 +143,8 @@ static void print_usage(const struct run *r)
 		       100 * share_of_core(r, a->server_cpu, b->server_cpu),
 		       growth(a->server_cpu, b->server_cpu) / replies / 1e3,
 		       growth(a->server_switches, b->server_switches) / replies, grouped((double)r->server_rss / 1024));
-	printf("  load: %.0f %% of a core\n", 100 * share_of_core(r, a->load_cpu, b->load_cpu));
+	printf("  load: %.0f %% of a core; %.1f of %s connections had replies when it looked\n",
+	       100 * share_of_core(r, a->load_cpu, b->load_cpu), ready(r), grouped((double)r->plan->connections));
 }
 
 /* What the figures must not be taken for. */
@@ -177,7 +187,7 @@ static const char COLUMNS[] =
 	"model\tcommand\tloop\tconnections\tpipeline\tidle\toffered_rps\tcompleted_rps\trequests\t"
 	"p50_us\tp90_us\tp99_us\tp999_us\tp9999_us\tmax_us\tmean_us\t"
 	"naive_p50_us\tnaive_p99_us\tnaive_p999_us\tserver_cpu_ns_per_request\tserver_share\t"
-	"load_share\tswitches_per_request\trss_bytes\tlate\tunanswered\tverdict";
+	"load_share\tswitches_per_request\trss_bytes\tlate\tunanswered\tready\tverdict";
 
 static void write_latencies(FILE *f, const struct histogram *h, const struct histogram *naive)
 {
@@ -209,10 +219,11 @@ static void write_row(FILE *f, const struct run *r, const char *command, const s
 		fprintf(f, "-");
 	fprintf(f, "\t%.1f", per_second(r, r->completed));
 	write_latencies(f, h, naive);
-	fprintf(f, "\t%.0f\t%.4f\t%.4f\t%.3f\t%lu\t%.5f\t%lu\t%s%s\n", growth(a->server_cpu, b->server_cpu) / replies,
-		share_of_core(r, a->server_cpu, b->server_cpu), share_of_core(r, a->load_cpu, b->load_cpu),
-		growth(a->server_switches, b->server_switches) / replies, r->server_rss, late_share(r), r->unanswered,
-		r->failure ? "partial: " : "done", r->failure ? r->failure : "");
+	fprintf(f, "\t%.0f\t%.4f\t%.4f\t%.3f\t%lu\t%.5f\t%lu\t%.2f\t%s%s\n",
+		growth(a->server_cpu, b->server_cpu) / replies, share_of_core(r, a->server_cpu, b->server_cpu),
+		share_of_core(r, a->load_cpu, b->load_cpu), growth(a->server_switches, b->server_switches) / replies,
+		r->server_rss, late_share(r), r->unanswered, ready(r), r->failure ? "partial: " : "done",
+		r->failure ? r->failure : "");
 }
 
 void report_tsv(const struct run *r)

@@ -227,7 +227,7 @@ static void ask_due(struct run *r)
 		r->roomy_count--;
 		l->queued = false;
 		if (r->due >= r->from)
-			histogram_add(&r->lag, now - possible_time(r));
+			histogram_add(&r->lag, now - possible_time(r), 1);
 		link_ask(r, l, 1, r->due, now);
 		make_roomy(r, l);
 		r->due = r->begin + schedule_next(&r->schedule);
@@ -298,6 +298,10 @@ static void take_events(struct run *r, uint64_t ns)
 
 	if (n < 0 && errno != EINTR)
 		run_fail(r, "cannot wait for events: %s", strerror(errno));
+	if (n > 0 && r->before.time > 0 && r->after.time == 0) {
+		r->wakeups++;
+		r->events += (uint64_t)n;
+	}
 	for (int i = 0; i < n && !r->failure; i++)
 		on_event(r, events[i].data.ptr, events[i].events);
 }
@@ -341,21 +345,21 @@ static void count_unanswered(struct run *r)
 	for (size_t i = 0; i < r->plan->connections; i++) {
 		const struct link *l = &r->links[i];
 
-		for (uint32_t j = 0; j < l->in_flight; j++) {
-			const struct pending *p = &l->ring[(l->first + j) % r->plan->pipeline];
+		for (uint32_t j = 0; j < l->bursts; j++) {
+			const struct burst *b = &l->ring[(l->first + j) % r->plan->pipeline];
 
-			if (!p->counted)
+			if (!b->counted)
 				continue;
-			histogram_add(&r->latency, now - p->intended);
-			histogram_add(&r->naive, now - p->sent);
-			r->unanswered++;
+			histogram_add(&r->latency, now - b->intended, b->left);
+			histogram_add(&r->naive, now - b->sent, b->left);
+			r->unanswered += b->left;
 		}
 	}
 	for (; r->plan->rate > 0 && may_ask(r, r->due) && r->due < now;
 	     r->due = r->begin + schedule_next(&r->schedule)) {
 		if (r->due < r->from)
 			continue;
-		histogram_add(&r->latency, now - r->due);
+		histogram_add(&r->latency, now - r->due, 1);
 		r->counted++;
 		r->counted_left -= r->plan->count > 0;
 		r->unanswered++;
