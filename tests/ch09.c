@@ -7,6 +7,7 @@
  * program of its own (inside_ch09.c) that plays a scene and prints what its
  * workers saw; what is to be thought of that is decided here.
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -245,21 +246,6 @@ Test(ch09, ex2_the_last_to_sleep_wakes_first)
 	journal_pass();
 }
 
-Test(ch09, ex2_one_completion_wakes_one)
-{
-	enum { WORKERS = 32, COUNT = 200, SWITCHES_MAX = 6 };
-
-	given("a port with a concurrency of 2, and %d workers that sleep", WORKERS);
-	expect("%d completions, one at a time, take %d context switches each at the most: the others sleep on", COUNT,
-	       SWITCHES_MAX);
-	int switches = seen(scene("wakes", WORKERS, 2, COUNT), "switches");
-	if (switches > SWITCHES_MAX)
-		probe_fail(
-			"expected %d context switches for a completion at the most, but there were %d: one worker is woken",
-			SWITCHES_MAX, switches);
-	journal_pass();
-}
-
 Test(ch09, ex2_a_waiting_request_holds_nobody_up)
 {
 	static const char *const words[] = { "--workers", "4", "--concurrency", "1", NULL };
@@ -281,5 +267,199 @@ Test(ch09, ex2_a_waiting_request_holds_nobody_up)
 	expect("then A and B are answered");
 	client_expect(a, "+DONE\r\n");
 	client_expect(b, "+DONE\r\n");
+	done(s);
+}
+
+/* ---- 9.3: the server for Windows, under Wine ---- */
+
+/* As the server under test: what comes after SERVER_WIN32. SIGINT is its Ctrl-C. */
+static struct server *windows_server(void)
+{
+	const char *command = getenv("SERVER_WIN32");
+
+	if (!command)
+		probe_skip("there is no MinGW-w64 here, or no Wine: make windows installs them");
+	probe_sigterm = SIGINT;
+	setenv("SERVER", command, 1);
+	return server_start_default();
+}
+
+Test(ch09, ex3_a_cancelled_receive_completes)
+{
+	struct server *s = windows_server();
+
+	given("clients A and B are connected; the server waits for bytes of both");
+	struct client *a = client_open(s, "A"), *b = client_open(s, "B");
+	client_ping(a);
+	unsigned long long id = client_id(b);
+	server_quiet(s);
+	expect("A closes B by CLIENT KILL, and B sees the end");
+	client_send(a, "CLIENT KILL ID %llu\r\n", id);
+	client_expect(a, ":1\r\n");
+	client_expect_end(b, true);
+	expect("the receive that waited for B completes all the same; A is served as before, and a newcomer");
+	client_ping(a);
+	expect_served(s, "C");
+	client_ping(a);
+	expect("Ctrl-C ends the server with 0");
+	server_stop(s);
+	journal_pass();
+}
+
+Test(ch09, ex3_a_cancelled_send_completes)
+{
+	struct server *s = windows_server();
+
+	given("client A is connected; B, slow, is owed most of a BLOB, and has sent more");
+	struct client *a = client_open(s, "A"), *b = client_open_slow(s, "B");
+	client_ping(a);
+	unsigned long long id = client_id(b);
+	ask_for_blob(b);
+	server_quiet(s);
+	expect("A closes B by CLIENT KILL: of B's, a receive and a send are in flight, and both complete");
+	client_send(a, "CLIENT KILL ID %llu\r\n", id);
+	client_expect(a, ":1\r\n");
+	for (int i = 0; i < 3; i++)
+		client_ping(a);
+	expect("newcomers are served, and A as before");
+	expect_served(s, "C");
+	expect_served(s, "D");
+	client_ping(a);
+	done(s);
+}
+
+Test(ch09, ex3_silent_clients_are_accepted)
+{
+	enum { SILENT = 7 };
+	struct server *s = windows_server();
+
+	given("%d clients connect, and say nothing", SILENT);
+	clients_open(s, SILENT);
+	expect("the one after them is number %d: each was accepted when it connected", SILENT + 1);
+	struct client *c = client_open(s, "the one after them");
+	unsigned long long id = client_id(c);
+	journal_note("measured", "%llu", id);
+	if (id != SILENT + 1)
+		probe_fail("expected the one after %d others to be number %d, but it is number %llu", SILENT,
+			   SILENT + 1, id);
+	done(s);
+}
+
+/* ---- 9.4: chapter 4's server on a ring ---- */
+
+/* It takes the place of the server under test. */
+static void choose_reactor(void)
+{
+	const char *command = getenv("SERVER_REACTOR");
+
+	if (!command)
+		probe_fail("SERVER_REACTOR is not set: it names the command under test");
+	setenv("SERVER", command, 1);
+}
+
+static struct server *reactor(void)
+{
+	choose_reactor();
+	return server_start_default();
+}
+
+Test(ch09, ex4_tells_until_all_is_read)
+{
+	enum { SIZE = 40000 };
+	char text[SIZE + 1];
+	struct server *s = reactor();
+
+	memset(text, 'x', SIZE);
+	text[SIZE] = '\0';
+	given("client A and a holder are connected and quiet");
+	struct client *holder = client_open(s, "the holder"), *a = client_open(s, "A");
+	client_ping(a);
+	server_quiet(s);
+	given("the loop is held; A sends one ECHO of %d bytes, which takes three reads, and then nothing more", SIZE);
+	server_hold(s, holder, &hold_spin, HOLD_US);
+	client_send(a, "*2\r\n$4\r\nECHO\r\n$%d\r\n%s\r\n", SIZE, text);
+	expect("A gets its reply: chapter 4's server reads once, and relies on being told again");
+	client_expect(a, "$%d\r\n%s\r\n", SIZE, text);
+	expect("A is served as before, and the server sleeps when there is nothing to do");
+	client_ping(a);
+	expect_no_spin(s);
+	done(s);
+}
+
+Test(ch09, ex4_closed_is_closed)
+{
+	struct server *s = reactor();
+
+	given("clients A and B are connected, and quiet: a poll is in flight for each");
+	struct client *a = client_open(s, "A"), *b = client_open(s, "B");
+	client_ping(a);
+	unsigned long long id = client_id(b);
+	server_quiet(s);
+	expect("A closes B by CLIENT KILL, and B sees the end");
+	client_send(a, "CLIENT KILL ID %llu\r\n", id);
+	client_expect(a, ":1\r\n");
+	client_expect_end(b, false);
+	expect("a newcomer, who gets B's descriptor, is served, and so is A");
+	expect_served(s, "C");
+	client_ping(a);
+	server_stop(s);
+	journal_pass();
+}
+
+Test(ch09, ex4_a_half_closed_client_is_quiet)
+{
+	struct server *s = reactor();
+
+	given("client A, slow, asks for 1 MiB and shuts down its writing side");
+	struct client *a = client_open_slow(s, "A");
+	ask_for_blob(a);
+	client_shut_writing(a);
+	expect("the server sleeps until A takes more: that A has ended is no news");
+	expect_no_spin(s);
+	expect("A gets all of it, and then the end");
+	client_read_faster(a);
+	client_expect_blob(a, BLOB_MAX);
+	client_expect_end(a, false);
+	done(s);
+}
+
+/* The price of a PING in k at once, by the rows that there may be. */
+static double price_of_ping(struct server *s, size_t k)
+{
+	enum { NAMES_MAX = 16 };
+	struct count_options options = {
+		.k = k, .rounds = 5, .hold = &hold_spin, .request = "PING\r\n", .reply_size = 7
+	};
+	struct price prices[NAMES_MAX];
+	const char *why;
+	int count = server_price(s, &options, prices, NAMES_MAX, &why);
+
+	if (count < 0)
+		probe_skip("%s", why);
+	for (int i = 0; i < count; i++)
+		if (strcmp(prices[i].name, PRICE_OPERATIONS) == 0 && prices[i].per_request > 1)
+			probe_fail("expected one operation a request, its poll, but there were %.2f",
+				   prices[i].per_request);
+	return price_total(prices, count);
+}
+
+Test(ch09_counts, ex4_costs_what_epoll_costs)
+{
+	enum { K = 8 };
+
+	choose_reactor();
+	struct server *s = server_start_traced();
+	given("chapter 4's server runs on a ring, traced");
+	expect("a PING that comes alone costs 3 crossings, as in chapter 4, and one operation besides");
+	double alone = price_of_ping(s, 1);
+	journal_note("measured", "%.2f", alone);
+	if (alone != 3)
+		probe_fail("expected 3 crossings for a request, but it cost %.2f: polls are submitted by the wait",
+			   alone);
+	expect("%d at once share the wait: 2 + 1/%d", K, K);
+	double shared = price_of_ping(s, K);
+	if (shared > 2 + 1.0 / K)
+		probe_fail("expected %.3f crossings for each of %d requests, but they cost %.3f", 2 + 1.0 / K, K,
+			   shared);
 	done(s);
 }

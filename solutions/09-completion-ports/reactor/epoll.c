@@ -114,7 +114,11 @@ static void arm_those_due(void)
 	}
 }
 
-/* Its completion comes all the same, and is stale: no entry is armed under its label. */
+/*
+ * Its completion comes all the same, and is stale: no entry is armed under its
+ * label. Not POLL_REMOVE, which fails while a completion is on its way, and
+ * then a poll that completes many times would stay.
+ */
 static void disarm(int fd)
 {
 	struct io_uring_sqe *sqe;
@@ -123,7 +127,7 @@ static void disarm(int fd)
 		return;
 	entries[fd].armed = false;
 	sqe = next_sqe();
-	io_uring_prep_poll_remove(sqe, label_of(fd));
+	io_uring_prep_cancel64(sqe, label_of(fd), 0);
 	io_uring_sqe_set_data64(sqe, UINT64_MAX);
 	io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
 }

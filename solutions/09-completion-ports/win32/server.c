@@ -20,20 +20,32 @@
 enum {
 	COMPLETIONS = 256,				/* of one turn; the others come with the next */
 	ADDRESS_ROOM = sizeof(struct sockaddr_in) + 16, /* as AcceptEx wants it */
+#ifndef NAIVE_9_3
+	FIRST_BYTES = 0, /* an accept with room for bytes is not over before the client has sent some */
+#else
+	/* TODO 9.3 */
+	FIRST_BYTES = 1024, /* the first request comes with the connection, which saves a call */
+#endif
 };
 
-/* What the kernel writes to until an operation is complete. A connection's live as long as it does. */
+/* The kernel's from the start of the operation to its completion, which brings it back. */
+struct operation {
+	OVERLAPPED overlapped; /* first, so that its address is the operation's */
+	struct conn *c;	       /* none: it is the listener's */
+};
+
+/* A connection's: each in flight once at the most. */
 struct pending {
-	OVERLAPPED receive, send;
+	struct operation receive, send;
 };
 
 static HANDLE port;
 static SOCKET listen_fd;
 static bool accept_paused;
 static struct {
-	OVERLAPPED overlapped;
-	SOCKET fd; /* the socket that is to be the next connection */
-	char addresses[2 * ADDRESS_ROOM];
+	struct operation operation;
+	SOCKET fd;				    /* the socket that is to be the next connection */
+	char bytes[FIRST_BYTES + 2 * ADDRESS_ROOM]; /* and behind them our address and the client's */
 } accepting;
 
 static bool started(bool done)
@@ -41,34 +53,45 @@ static bool started(bool done)
 	return done || WSAGetLastError() == WSA_IO_PENDING;
 }
 
-/* One connection at a time: with room for bytes in it, the accept would also wait for the client's first. */
 static void start_accept(void)
 {
 	DWORD size;
 
 	accepting.fd = WSASocketW(AF_INET, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED);
-	accept_paused = !started(AcceptEx(listen_fd, accepting.fd, accepting.addresses, 0, ADDRESS_ROOM, ADDRESS_ROOM,
-					  &size, &accepting.overlapped));
+	accept_paused = !started(AcceptEx(listen_fd, accepting.fd, accepting.bytes, FIRST_BYTES, ADDRESS_ROOM,
+					  ADDRESS_ROOM, &size, &accepting.operation.overlapped));
 	if (accept_paused)
 		closesocket(accepting.fd);
 	if (stopping)
 		CancelIoEx((HANDLE)listen_fd, NULL); /* the handler's own cancel may have come before this accept */
 }
 
-/* What is in flight is cancelled by this; it completes all the same, with an error. */
 static void conn_close(struct conn *c)
 {
 	closesocket((SOCKET)c->fd);
+#ifndef NAIVE_9_3
+	/* What is in flight is cancelled by this, and completes all the same, with an error. */
 	c->fd = -1;
+#else
+	/* TODO 9.3 */
+	/* What was in flight is cancelled by this: nobody needs the connection any more. */
+	free(c->pending);
+	conn_retire(c);
+#endif
 }
 
-/* A closed connection lives on until the last completion that names it. */
+/* At the end of each of its completions: a closed connection lives on until the last one that names it. */
 static void release(struct conn *c)
 {
+#ifndef NAIVE_9_3
 	if (c->fd >= 0 || c->receiving || c->lent)
 		return;
 	free(c->pending);
 	conn_retire(c);
+#else
+	/* TODO 9.3 */
+	(void)c;
+#endif
 }
 
 /* Asks to be told of bytes, unless too much is unsent. They stay in the socket until they are fetched. */
@@ -80,8 +103,8 @@ static void watch(struct conn *c)
 
 	if (c->receiving || !conn_wants_read(c))
 		return;
-	pending->receive = (OVERLAPPED){ 0 };
-	c->receiving = started(!WSARecv((SOCKET)c->fd, &nothing, 1, NULL, &flags, &pending->receive, NULL));
+	pending->receive.overlapped = (OVERLAPPED){ 0 };
+	c->receiving = started(!WSARecv((SOCKET)c->fd, &nothing, 1, NULL, &flags, &pending->receive.overlapped, NULL));
 	if (!c->receiving)
 		conn_close(c);
 }
@@ -92,8 +115,8 @@ static bool start_send(struct conn *c)
 	struct pending *pending = c->pending;
 	WSABUF bytes = { (ULONG)conn_unsent(c), (char *)conn_out(c) };
 
-	pending->send = (OVERLAPPED){ 0 };
-	if (started(!WSASend((SOCKET)c->fd, &bytes, 1, NULL, 0, &pending->send, NULL)))
+	pending->send.overlapped = (OVERLAPPED){ 0 };
+	if (started(!WSASend((SOCKET)c->fd, &bytes, 1, NULL, 0, &pending->send.overlapped, NULL)))
 		conn_lend(c);
 	else
 		conn_close(c);
@@ -171,8 +194,17 @@ static void on_received(struct conn *c, bool done)
 	release(c);
 }
 
-/* A connection for the accepted socket; its completions come to the port, and name it. */
-static void welcome(SOCKET fd)
+static struct pending *pending_new(struct conn *c)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (pending)
+		pending->receive.c = pending->send.c = c;
+	return pending;
+}
+
+/* A connection for the accepted socket, whose completions come to the port. `size` bytes have come with it. */
+static void welcome(SOCKET fd, size_t size)
 {
 	u_long yes = 1;
 	struct conn *c = conn_new((int)fd);
@@ -181,38 +213,39 @@ static void welcome(SOCKET fd)
 	setsockopt(fd, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&listen_fd, sizeof(listen_fd));
 	ioctlsocket(fd, (long)FIONBIO, &yes);
 	if (c)
-		c->pending = calloc(1, sizeof(struct pending));
-	if (c && c->pending && CreateIoCompletionPort((HANDLE)fd, port, (ULONG_PTR)c, 0)) {
-		watch(c);
+		c->pending = pending_new(c);
+	if (c && c->pending && CreateIoCompletionPort((HANDLE)fd, port, 0, 0)) {
+		serve(c, size > 0 ? conn_feed(c, accepting.bytes, size) : CONN_READ);
 		return;
 	}
 	closesocket(fd);
-	if (c)
+	if (c) {
+		free(c->pending);
 		conn_free(c);
+	}
 }
 
-static void on_accept(bool done)
+static void on_accept(bool done, size_t size)
 {
 	if (done)
-		welcome(accepting.fd);
+		welcome(accepting.fd, size);
 	else
 		closesocket(accepting.fd);
 	if (!stopping)
 		start_accept();
 }
 
-/* The key names the connection, none the listener; the OVERLAPPED names the operation. */
 static void on_event(const OVERLAPPED_ENTRY *entry)
 {
-	struct conn *c = (struct conn *)entry->lpCompletionKey;
-	bool done = entry->lpOverlapped->Internal == 0; /* STATUS_SUCCESS */
+	struct operation *o = (struct operation *)entry->lpOverlapped;
+	bool done = o->overlapped.Internal == 0; /* STATUS_SUCCESS */
 
-	if (!c)
-		on_accept(done);
-	else if (entry->lpOverlapped == &((struct pending *)c->pending)->receive)
-		on_received(c, done);
+	if (!o->c)
+		on_accept(done, entry->dwNumberOfBytesTransferred);
+	else if (o == &((struct pending *)o->c->pending)->receive)
+		on_received(o->c, done);
 	else
-		on_sent(c, done, entry->dwNumberOfBytesTransferred);
+		on_sent(o->c, done, entry->dwNumberOfBytesTransferred);
 }
 
 /* Told to stop: each client gets the replies to what it has sent, and then the end. */
