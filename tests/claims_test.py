@@ -13,6 +13,7 @@ import counts  # noqa: E402
 import growth  # noqa: E402
 import ledger  # noqa: E402
 import load  # noqa: E402
+import uring  # noqa: E402
 
 HEAD = f"# kernel Linux {ledger.platform.release()} x86_64\n"
 
@@ -116,6 +117,52 @@ class Load(unittest.TestCase):
         self.assertEqual(load.by_tail([(.8, .7, .9), (.9, .8, .99)]), "holds")
         self.assertEqual(load.by_tail([(.8, .7, .9), (.9, .8, 1.1)]), "depends")
         self.assertEqual(load.by_tail([(.9, .5, 1.2)]), "fails")
+
+
+class Uring(unittest.TestCase):
+    def test_mode_switches_are_no_context_switches(self):
+        self.assertEqual(uring.by_switches(2, 0), "depends")
+        self.assertEqual(uring.by_switches(2, 2), "holds")
+        self.assertEqual(uring.by_switches(.5, 0), "fails")
+
+    def test_no_call_only_while_it_spins(self):
+        self.assertEqual(uring.by_crossings(.003, .08), "depends")
+        self.assertEqual(uring.by_crossings(0, 0), "holds")
+        self.assertEqual(uring.by_crossings(.02, .02), "fails")
+
+    def test_a_chain_that_sends_more_than_it_received(self):
+        whole = {"receive": 6, "send": 6}
+        self.assertEqual(uring.by_chain(whole, {"receive": 2, "send": 6}), "depends")
+        self.assertEqual(uring.by_chain(whole, {"receive": 2, "send": -125}), "depends")
+        self.assertEqual(uring.by_chain(whole, {"receive": 2, "send": 2}), "holds")
+        self.assertEqual(uring.by_chain({"receive": 6, "send": -125}, {"receive": 2, "send": -125}), "fails")
+
+    def test_a_saving_in_one_load_of_many_may_be_chance(self):
+        gain, none = (.9, .85, .95), (.97, .9, 1.05)
+        self.assertEqual(uring.by_ratios([gain] * 4), "holds")
+        self.assertEqual(uring.by_ratios([gain, none, none, none]), "depends")
+        self.assertEqual(uring.by_ratios([gain] + [none] * 7), "fails")
+
+    def test_less_on_every_transport_or_on_some(self):
+        self.assertEqual(uring.by_transports({("tcp", 1): .8, ("pipe", 1): .85}), "holds")
+        self.assertEqual(uring.by_transports({("tcp", 1): .8, ("pipe", 1): 1.2}), "depends")
+        self.assertEqual(uring.by_transports({("tcp", 1): .95, ("pipe", 1): 1.0}), "fails")
+
+    def test_who_does_the_work(self):
+        self.assertEqual(uring.by_places({"receive": "inline", "fsync": "worker"}), "depends")
+        self.assertEqual(uring.by_places({"receive": "task work"}), "fails")
+        self.assertEqual(uring.by_places({"fsync": "worker"}), "holds")
+
+    def test_switched_off_here_or_elsewhere(self):
+        self.assertEqual(uring.by_settings(0, 0, True), "depends")
+        self.assertEqual(uring.by_settings(2, 0, False), "holds")
+        self.assertEqual(uring.by_settings(0, 2, False), "holds")
+        self.assertEqual(uring.by_settings(None, 0, False), "fails")
+
+    def test_refused_rows_are_not_judged(self):
+        rows = [{"features": "zero-copy", "cpu_ns_per_request": "refused"}, {"features": "zero-copy", "cpu_ns_per_request": "9"}]
+        with mock.patch.object(uring, "results", lambda *_: rows):
+            self.assertEqual(len(uring.rings(features="zero-copy")), 1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,220 @@
+"""Claims about io_uring: what its features save, when its work is done, where it is allowed."""
+
+import os
+import re
+import statistics
+import tempfile
+from pathlib import Path
+
+from ledger import Skipped, Verdict, bench, claim, number, output, records, results, server
+
+NONE = 0.005            # a count below prints as 0.00
+SAME = 0.10             # models within a tenth of each other's CPU are called even
+PART = 0.25             # of the loads; of forty that gain nothing, one looks certain to gain by chance
+FEW = 0.10              # a tenth of what is claimed is no support for it
+OPERATIONS = 100000     # of C9's claim, a second
+CLAIMED_SWITCHES = 200000
+TRANSPORTS = {"tcp": "TCP", "unix": "a Unix socket", "pipe": "a pipe"}
+
+
+def rings(**where):
+    rows = [row for row in results("rings.tsv", "rings") if all(row[k] == v for k, v in where.items())]
+    return [row for row in rows if row["cpu_ns_per_request"] != "refused"]
+
+
+def between(figures):
+    low, high = f"{min(figures):.2f}", f"{max(figures):.2f}"
+    return low if low == high else f"{low} to {high}"
+
+
+# ---- C9 ----
+
+def by_switches(crossings_saved, switches_saved):
+    """Of OPERATIONS a second: the claim's number may be there, and be of another thing."""
+    if switches_saved * OPERATIONS >= (1 - FEW) * CLAIMED_SWITCHES:
+        return "holds"
+    return "depends" if crossings_saved * OPERATIONS >= (1 - FEW) * CLAIMED_SWITCHES else "fails"
+
+
+def waits_of(name):
+    with tempfile.NamedTemporaryFile(suffix=".tsv") as file:
+        output("build/tools/waits", "--model", name, "--tsv", file.name, "--", server(name))
+        return number(records(file.read().decode()), "switches_per_request", model=name)
+
+
+@claim("C9", "at 100,000 operations a second io_uring removes up to 200,000 context switches",
+       "crossings and context switches per request, counted apart, of chapters 5 and 6")
+def context_switches():
+    costs = results("costs.tsv", "costs")
+    calls = [number(costs, "per_request", model=model, syscall="total", k=1) for model in ("epoll-et", "io_uring")]
+    switches = [statistics.median(waits_of(name) for _ in range(3)) for name in ("05-epoll-et", "06-io_uring")]
+    saved = calls[0] - calls[1]
+    return Verdict(by_switches(saved, switches[0] - switches[1]),
+                   f"crossings: {calls[0]:.2f} against {calls[1]:.2f} a request, {saved * OPERATIONS:,.0f} fewer a second, and these are "
+                   f"mode switches; context switches: {switches[0]:.2f} against {switches[1]:.2f} a request, both sleep when there is "
+                   "nothing to do")
+
+
+# ---- C10 ----
+
+def by_crossings(spinning, sleeping):
+    """No call at all with and without a busy wait; with it alone; not even so."""
+    if spinning >= NONE:
+        return "fails"
+    return "holds" if sleeping < NONE else "depends"
+
+
+@claim("C10", "with SQPOLL the hot path has no system call",
+       "calls under steady load, with a busy wait for completions and without; and the CPU that it costs")
+def no_system_call():
+    rows = {row["features"]: row for row in rings(socket="tcp", command="PING", pipeline="1")}
+    if not {"sqpoll", "sqpoll+spin"} <= rows.keys():
+        raise Skipped("make rings measured no ring with SQPOLL here")
+    sleeping, spinning = (rows[f] for f in ("sqpoll", "sqpoll+spin"))
+    calls = [float(row["crossings_per_request"]) for row in (spinning, sleeping)]
+    return Verdict(by_crossings(*calls),
+                   f"{calls[0]:.3f} calls a request where the server spins for completions, and {float(spinning['ratio']):.1f} times the CPU "
+                   f"of a plain ring; {calls[1]:.3f} where it sleeps until they come, and {float(sleeping['ratio']):.2f} times the CPU "
+                   f"({os.cpu_count()} cores)")
+
+
+# ---- C11 ----
+
+def by_chain(whole, short):
+    """A chain that sends what it never received serves only requests whose size is known."""
+    if whole["send"] <= 0:
+        return "fails"
+    return "depends" if short["send"] > short["receive"] or short["send"] < 0 else "holds"
+
+
+def chains():
+    names = ("what", "accept", "receive", "send")
+    for line in output("build/tools/claims/chain").splitlines():
+        words = line.split("\t")
+        yield {**dict(zip(names, [words[0], *map(int, words[1:4])])), "reply": words[4]}
+
+
+@claim("C11", "a linked accept–read–write serves a request without coming back",
+       "accept, receive and send in one submission, for a whole request and for a part of one")
+def linked_chain():
+    whole, short, patient = chains()
+    return Verdict(by_chain(whole, short),
+                   f"a whole request: yes, all three after one submission. But the send's size is fixed before a byte has come: of a short "
+                   f"receive of {short['receive']} bytes it sent {short['send']} (“{short['reply']}”: the rest is what stood in the buffer); with "
+                   f"MSG_WAITALL the chain breaks, and the send ends with {patient['send']} (ECANCELED)")
+
+
+# ---- C12 ----
+
+def by_ratios(ratios):
+    """(ratio, low, high) each: holds where all are certainly below 1, fails where few are."""
+    below = [high < 1 for _, _, high in ratios]
+    return "holds" if all(below) else "depends" if sum(below) >= PART * len(below) else "fails"
+
+
+@claim("C12", "fixed files and fixed buffers save bookkeeping",
+       "CPU per request with and without, in the same run, on TCP and on a Unix socket, for PING and BLOB")
+def saves_bookkeeping():
+    words, every = [], []
+    for feature in ("files", "buffers"):
+        found = [tuple(float(row[c]) for c in ("ratio", "ratio_low", "ratio_high")) for row in rings(features=feature)]
+        if not found:
+            raise Skipped(f"make rings measured nothing with {feature} here")
+        sure = sum(high < 1 for _, _, high in found)
+        words.append(f"fixed {feature}: × {between([f[0] for f in found])}, certainly below 1 in {sure} of {len(found)} loads")
+        every += found
+    return Verdict(by_ratios(every), "; ".join(words))
+
+
+# ---- C13 ----
+
+def by_transports(ratios):
+    """Of io_uring to epoll, {(transport, channels): ratio}: is it the least everywhere, nowhere, or here and there?"""
+    less = [ratio < 1 - SAME for ratio in ratios.values()]
+    return "holds" if all(less) else "depends" if any(less) else "fails"
+
+
+def echoes():
+    """{(transport, channels): (ratio, low, high)}"""
+    rounds = {}
+    for line in output("build/tools/claims/transport", 15, bound_s=90).splitlines():
+        transport, channels, _, epoll, ring = line.split("\t")
+        rounds.setdefault((transport, int(channels)), []).append((float(ring), float(epoll)))
+    return {key: bench.ratio(*zip(*pairs)) for key, pairs in rounds.items()}
+
+
+@claim("C13", "io_uring has the least overhead, and so more throughput",
+       "CPU of an echo by io_uring to one by epoll, in alternating rounds: TCP, Unix socket, pipe; ping-pong and streaming")
+def least_overhead():
+    found = echoes()
+    words = []
+    for transport, name in TRANSPORTS.items():
+        alone, many = (found[transport, n] for n in sorted(n for t, n in found if t == transport))
+        words.append(f"{name}: × {bench.times(*alone)} in ping-pong, × {bench.times(*many)} streaming")
+    return Verdict(by_transports({key: ratio[0] for key, ratio in found.items()}),
+                   "to epoll: " + "; ".join(words) + ". It enters the kernel once where epoll does three times; what a call "
+                   "costs is not only the entry")
+
+
+# ---- C19 ----
+
+def by_places(places):
+    """{operation: where}: all by others, none, or some."""
+    elsewhere = [where == "worker" for where in places.values()]
+    return "holds" if all(elsewhere) else "depends" if any(elsewhere) else "fails"
+
+
+@claim("C19", "io_uring runs operations asynchronously, in the kernel's own time",
+       "where five operations complete: inline at submission, from task work, or on a worker thread (/proc/PID/task)")
+def in_its_own_time():
+    places = dict(line.split("\t") for line in output("build/tools/claims/where").splitlines())
+    return Verdict(by_places(places), "; ".join(f"{operation}: {where}" for operation, where in places.items())
+                   + ". Inline and task work both run on the caller's own thread and time")
+
+
+# ---- C20 ----
+
+def by_settings(disabled, filtered, made):
+    """`made`: a ring can be made here. Switched off here, or only elsewhere."""
+    if made:
+        return "depends"
+    return "holds" if disabled or filtered else "fails"
+
+
+def setting(path, pattern=r"(\d+)"):
+    """A number in a file of /proc; None where there is no such file."""
+    found = re.search(pattern, Path(path).read_text()) if Path(path).exists() else None
+    return int(found[1]) if found else None
+
+
+def refused_with(error):
+    """What chapter 6's server says when io_uring_setup(2) fails so."""
+    with tempfile.NamedTemporaryFile() as log:
+        try:
+            output("strace", "-f", "-qq", "-o", log.name, "-e", f"inject=io_uring_setup:error={error}",
+                   server("06-io_uring"), "--port", 0, bound_s=10)
+        except bench.Failed as why:
+            return str(why).partition(": ")[2]
+    return "nothing"
+
+
+def ring_is_made():
+    """By the smallest program that makes one."""
+    try:
+        output("build/tools/claims/where")
+    except Skipped:
+        return False
+    return True
+
+
+@claim("C20", "io_uring is switched off in hardened places",
+       "what sysctl and seccomp say here, and what chapter 6's server says where it is refused")
+def switched_off():
+    disabled = setting("/proc/sys/kernel/io_uring_disabled")
+    filtered = setting("/proc/self/status", r"Seccomp:\s*(\d)") or 0
+    made = ring_is_made()
+    here = f"kernel.io_uring_disabled is {'not known to this kernel' if disabled is None else disabled}, " \
+           f"{'a' if filtered else 'no'} seccomp filter, a ring {'can' if made else 'can not'} be made"
+    return Verdict(by_settings(disabled, filtered, made),
+                   f"here: {here}. Where a filter refuses it (EPERM), the server ends with “{refused_with('EPERM')}”; where a sandbox hides "
+                   f"it (ENOSYS), with “{refused_with('ENOSYS')}”")
