@@ -14,3 +14,7 @@ test-build: $(VARIANTS:%=build/%/solutions/$(REACTOR)/server)
 
 # How the lab links a variant of it: see lab-flags.
 LINK_reactor = build/$(VARIANT)/solutions/04-epoll/server.o $(patsubst %.c,build/$(VARIANT)/common/%.o,$(KIT)) -luring
+
+.PHONY: ledger
+ledger: $(addprefix build/plain/solutions/,04-epoll/server $(REACTOR)/server 06-io_uring/server) build/tools/drive build/tools/syscount ## a reactor on a proactor against epoll and io_uring: crossings, CPU, memory (QUICK=1)
+	@python3 tools/experiments/ledger.py

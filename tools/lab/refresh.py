@@ -158,6 +158,24 @@ def sizing():
     return "\n".join([*lines, "", f"p99 where 80 % of what the cores can do arrives; {''.join(notes)}. Written by `make sizing`."])
 
 
+def ledger():
+    """What a reactor costs on a proactor, for chapter 9."""
+    path = TSV.with_name("ledger.tsv")
+    rows = records(path)
+    names = {"crossings_1": "crossings, k = 1", "crossings_8": "k = 8", "crossings_64": "k = 64", "operations_1": "operations, k = 1",
+             "ratio_1": "CPU to epoll's, 1 client", "ratio_50": "50 clients", "rss_per_idle": "an idle connection: in the process, bytes",
+             "slab_per_idle": "in the kernel, bytes (both ends)"}
+    lines = ["| | epoll (4) | its object file on polls of a ring | io_uring (6) |", "|---|---:|---:|---:|"]
+    for column, name in names.items():
+        cells = [number(float(row[column])) if column[0] in "cor" and column != "rss_per_idle" and row[column] != "-" else row[column] for row in rows]
+        if column.startswith("ratio"):
+            bounds = [f" ({number(float(r[column.replace('_', '_low_')]))}–{number(float(r[column.replace('_', '_high_')]))})" for r in rows]
+            cells = [cell + bound for cell, bound in zip(cells, ["", *bounds[1:]])]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    machine = re.findall(r"^# ((?:kernel|cpu|the server) .*)", path.read_text(), re.M)
+    return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make ledger`."])
+
+
 def omission():
     """One run, two clocks, for chapter 7."""
     path = TSV.with_name("omission.txt")
@@ -175,7 +193,7 @@ def records(path):
 
 
 TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings,
-          "sizing": sizing, "omission": omission}
+          "sizing": sizing, "omission": omission, "ledger": ledger}
 EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 
