@@ -247,7 +247,8 @@ static void on_sent(struct conn *c, int result, uint32_t flags)
 		c->copied = (uint32_t)result & IORING_NOTIF_USAGE_ZC_COPIED; /* then not again: it costs more */
 		copied += c->copied;
 		zero_copies++;
-		result = c->taken;
+		result = c->taken == -ENOMEM ? 0
+					     : c->taken; /* more pinned than RLIMIT_MEMLOCK allows: so, with a copy */
 	}
 #else
 	/* TODO 8.3 */
@@ -386,9 +387,14 @@ static void drain(void)
 	listen_fd = -1;
 	accept_paused = false;
 	for (struct conn *c = conn_first(); c; c = conn_after(c)) {
+#ifndef NAIVE_8_2
 		struct io_uring_sqe *sqe = next_sqe();
 		io_uring_prep_shutdown(sqe, c->fd, SHUT_RD); /* what has arrived is received, and then the end */
 		label(sqe, c, IGNORED, 0);
+#else
+		/* TODO 8.2 */
+		shutdown(c->fd, SHUT_RD); /* what has arrived is received, and then the end */
+#endif
 	}
 }
 

@@ -1,0 +1,11 @@
+/* caught by: the next one */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */

@@ -1,0 +1,9 @@
+/* caught by: expected "+PONG */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */

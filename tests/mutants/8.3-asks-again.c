@@ -1,0 +1,10 @@
+/* caught by: expected 1 send without a copy */
+	if (flags & IORING_CQE_F_MORE) {
+		c->taken = result;
+		return;
+	}
+	if (flags & IORING_CQE_F_NOTIF) {
+		copied += ((uint32_t)result & IORING_NOTIF_USAGE_ZC_COPIED) != 0;
+		zero_copies++;
+		result = c->taken;
+	}

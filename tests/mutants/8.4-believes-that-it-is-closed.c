@@ -1,0 +1,4 @@
+/* caught by: expected "+PONG */
+/* as solved */
+/* ---- */
+	(void)result;

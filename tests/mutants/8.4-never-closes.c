@@ -1,0 +1,5 @@
+/* caught by: expected "+PONG */
+/* as solved */
+/* ---- */
+	if (result == -ECANCELED)
+		return;
