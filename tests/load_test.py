@@ -17,7 +17,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LOAD = "build/tools/load"
+LOAD = os.environ.get("LOAD", "build/tools/load")
 EPOLL = "build/plain/solutions/04-epoll/server"
 PATIENCE_S = 30
 

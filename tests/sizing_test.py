@@ -93,6 +93,13 @@ class Words(unittest.TestCase):
         self.assertIn("over 2 stable runs", words.wrong_sentence([work], points))
         self.assertIn("32 threads, 80 % of capacity: 24.0 ms measured, 12.0 ms predicted", words.wrong_sentence([work], points))
 
+    def test_a_machine_that_is_not_quiet(self):
+        work, points = invented(0, {1: 1990, 2: 2000, 32: 2000})
+        self.assertIn("got 1.0 of its 2 cores", words.starved_sentence([work], points))
+        for point in points:
+            point.row["server_share"] = 1.9
+        self.assertEqual(words.starved_sentence([work], points), "")
+
     def test_a_student(self):
         work, points = invented(4, {1: 400, 10: 3900})
         s = words.summary_of(work, points)

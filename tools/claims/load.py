@@ -3,6 +3,7 @@
 import os
 
 from ledger import Skipped, Verdict, bench, claim, number, results, server
+import sizing_words  # beside bench, where ledger looks for it
 
 ONE_CORE = 1.05     # of a core: more than that is more than one, clocks and ticks considered
 SATURATED = .85     # of a core: with less, something else than the loop's core was the bound
@@ -59,6 +60,9 @@ def pool_size():
     rows = [{name: bench.number(value) for name, value in row.items()} for row in results("sizing-summary.tsv", "sizing")]
     if not rows:
         raise Skipped("make sizing has measured nothing")
+    got, cores = min(row["busy_cores"] for row in rows), rows[0]["cores"]
+    if sizing_words.is_starved(got, cores):
+        raise Skipped(f"the server got {got:.1f} of {cores:.0f} cores: other work on this machine decided, not the pool's size")
     words = [f"W/S {row['asked_ratio']:g}: {row['formula_pool']:.0f} threads give {100 * near_best(row):.0f} % of the best" for row in rows]
     return Verdict(by_pool(rows), "; ".join(words) + f"; {rows[0]['largest_pool']:.0f} threads cost {large(rows)}")
 

@@ -10,12 +10,12 @@ import bench
 
 KNEE = .9           # of the best throughput: fewer threads than that give away more than a tenth
 NEAR = .25          # a knee within a quarter of the formula's figure agrees with it
-SATURATED = 1       # shares above this offer more than the cores can do
-CALM, BUSY = .5, .8
+BUSY = .8           # of capacity: the rate at which latencies are compared
+STARVED = .8        # of the cores: a server that gets less where it wants all shares them with other work
 STATE = "build/student/state.json"
 SUMMARY = ("asked_ratio cores cpu_us wait_us formula_pool knee best_pool best_rps half_pool half_rps formula_rps "
            "largest_pool largest_rps half_p99_us formula_p99_us largest_p99_us predicted_p99_us "
-           "formula_switches largest_switches formula_rss largest_rss")
+           "formula_switches largest_switches formula_rss largest_rss busy_cores")
 
 
 def cores_allowed():
@@ -88,6 +88,16 @@ def agreement(found, formula, neighbours):
     return "fewer" if found < formula else "more"
 
 
+def busy_cores(top, work):
+    """How many cores the server got where more was offered than they can do, with threads enough."""
+    enough = [p.row["server_share"] for p in top if p.pool >= work.formula] or [p.row["server_share"] for p in top]
+    return max(enough)
+
+
+def is_starved(cores_got, cores):
+    return cores_got < STARVED * cores
+
+
 # ---- the summary ----
 
 def summary(work, points):
@@ -103,7 +113,7 @@ def summary(work, points):
             f"{rates[pools[2]]:.0f}", f"{half.row['p99_us']:.0f}", f"{right.row['p99_us']:.0f}",
             f"{large.row['p99_us']:.0f}", f"{right.predicted_p99:.0f}", at[pools[1]].row["switches_per_request"],
             at[pools[2]].row["switches_per_request"], f"{at[pools[1]].row['rss_bytes']:.0f}",
-            f"{at[pools[2]].row['rss_bytes']:.0f}")
+            f"{at[pools[2]].row['rss_bytes']:.0f}", f"{busy_cores(top, work):.2f}")
 
 
 def summary_of(work, points):
@@ -212,6 +222,14 @@ def student_sentence(work, s, predicted):
             f"{work.cores}: the formula says {work.formula:.1f}, the knee is at {s['knee']:.0f}.")
 
 
+def starved_sentence(works, points):
+    got = min(busy_cores(of(points, work), work) for work in works)
+    if not is_starved(got, works[0].cores):
+        return ""
+    return (f"Beware: where more was offered than can be done the server got {got:.1f} of its {works[0].cores} cores. Other work on this "
+            "machine took the rest, and these figures are about that, too: measure again when it is quiet.")
+
+
 def tell_table(works, points):
     print("\nCompleted a second, at the highest rate; p99 in ms where 80 % of capacity arrives (predicted by M/M/c)")
     pools = sorted({p.pool for p in points})
@@ -237,7 +255,7 @@ def tell(works, points):
                      cpu_sentence(work, points), student_sentence(work, s, predicted_by_student())):
             if line:
                 print("  " + line)
-    for line in (ceiling_sentence(works, points), wrong_sentence(works, points), LIMITS):
+    for line in (starved_sentence(works, points), ceiling_sentence(works, points), wrong_sentence(works, points), LIMITS):
         if line:
             print("  " + line)
     print("  " + cores_sentence(works[0].cores, points) + ".")

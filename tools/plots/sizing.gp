@@ -34,7 +34,7 @@ do for [i = 1:words(ratios)] {
 	if (i > 1) { unset key }
 	formula = real(word(formulas, i))
 	set arrow 1 from formula, graph 0 to formula, graph 1 nohead lc rgb '#7f7f7f' lw 1.5 dt 3
-	set label 1 sprintf('N(1+W/S) = %.1f', formula) at formula, graph 1.03 center font ',10' tc rgb '#555555'
+	set label 1 sprintf('N(1+W/S) = %.1f', formula) at graph 0.5, graph 1.03 center font ',10' tc rgb '#555555'
 	set title 'W/S = '.word(ratios, i) offset 0,0.6
 	set ylabel i == 1 ? 'requests a second' : ''
 	set yrange [0:*]
