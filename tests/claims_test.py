@@ -13,6 +13,7 @@ import counts  # noqa: E402
 import growth  # noqa: E402
 import ledger  # noqa: E402
 import load  # noqa: E402
+import reactor  # noqa: E402
 import uring  # noqa: E402
 
 HEAD = f"# kernel Linux {ledger.platform.release()} x86_64\n"
@@ -163,6 +164,17 @@ class Uring(unittest.TestCase):
         rows = [{"features": "zero-copy", "cpu_ns_per_request": "refused"}, {"features": "zero-copy", "cpu_ns_per_request": "9"}]
         with mock.patch.object(uring, "results", lambda *_: rows):
             self.assertEqual(len(uring.rings(features="zero-copy")), 1)
+
+
+class Reactor(unittest.TestCase):
+    def test_an_adapter_that_crosses_as_often_as_epoll(self):
+        self.assertEqual(reactor.by_ledger((3, 3, 1), 1, .98), "holds")
+        self.assertEqual(reactor.by_ledger((3, 2, 1), 1, 1.02), "holds")
+        self.assertEqual(reactor.by_ledger((3, 2, 1), 1, .9), "depends")
+
+    def test_no_adapter_at_all(self):
+        self.assertEqual(reactor.by_ledger((3, 3, 1), 0, 1), "fails")
+        self.assertEqual(reactor.by_ledger((3, .5, 1), 1, .8), "fails")
 
 
 if __name__ == "__main__":

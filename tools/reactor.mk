@@ -17,4 +17,4 @@ LINK_reactor = build/$(VARIANT)/solutions/04-epoll/server.o $(patsubst %.c,build
 
 .PHONY: ledger
 ledger: $(addprefix build/plain/solutions/,04-epoll/server $(REACTOR)/server 06-io_uring/server) build/tools/drive build/tools/syscount ## a reactor on a proactor against epoll and io_uring: crossings, CPU, memory (QUICK=1)
-	@python3 tools/experiments/ledger.py
+	@python3 tools/experiments/adapter.py
