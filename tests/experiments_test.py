@@ -30,18 +30,19 @@ class RingsSay(unittest.TestCase):
 
     def test_a_difference_in_percent_or_times(self):
         self.assertEqual([rings.percent(r) for r in (.82, 1.18, 1.99, 2, 24.94)],
-                         ["18 %", "18 %", "99 %", "2.0 times as much", "24.9 times as much"])
+                         ["18 %", "18 % more", "99 % more", "2.0 times as much", "24.9 times as much"])
         self.assertEqual(rings.span([.8]), "20 %")
         self.assertEqual(rings.span([.8, .7, .9]), "10 to 30 %")
         self.assertEqual(rings.span([2.2, 5, 3.4]), "2.2 to 5.0 times as much")
-        self.assertEqual(rings.span([1.2, 3.4]), "20 % to 3.4 times as much")
+        self.assertEqual(rings.span([1.2, 1.3]), "20 to 30 % more")
+        self.assertEqual(rings.span([1.2, 3.4]), "20 % more to 3.4 times as much")
 
     def test_a_feature_that_does_not_pay_is_said_to(self):
         same = rings.sentence("files", "tcp", {PING1: (1.01, .9, 1.1), KIB: (.99, .9, 1.1)})
         self.assertIn("files, tcp: does not pay here", same)
         self.assertIn("0.99 to 1.01", same)
         worse = rings.sentence("zero-copy", "tcp", {PING1: (1.2, 1.1, 1.3), KIB: (1.0, .9, 1.1)})
-        self.assertIn("costs 20 % at PING ×1; no certain difference at BLOB 1 KiB; it does not pay here.", worse)
+        self.assertIn("costs 20 % more at PING ×1; no certain difference at BLOB 1 KiB; it does not pay here.", worse)
 
     def test_a_feature_that_pays_says_where(self):
         text = rings.sentence("defer", "unix", {PING1: (.6, .5, .7), PING16: (.7, .6, .8), MIB: (1.0, .8, 1.2)})

@@ -12,6 +12,7 @@ NONE = 0.005            # a count below prints as 0.00
 SAME = 0.10             # models within a tenth of each other's CPU are called even
 PART = 0.25             # of the loads; of forty that gain nothing, one looks certain to gain by chance
 FEW = 0.10              # a tenth of what is claimed is no support for it
+CLIENTS, STEADY, ROUNDS = 16, 3200, 7   # connections, requests of a slice, rounds
 OPERATIONS = 100000     # of C9's claim, a second
 CLAIMED_SWITCHES = 200000
 TRANSPORTS = {"tcp": "TCP", "unix": "a Unix socket", "pipe": "a pipe"}
@@ -64,18 +65,42 @@ def by_crossings(spinning, sleeping):
     return "holds" if sleeping < NONE else "depends"
 
 
+def steady_calls(command):
+    """Calls a request while the load goes on."""
+    load = bench.Load(command, ["--strace"])
+    try:
+        load.connections("active", CLIENTS)
+        return float(load.ask("calls", STEADY, 1))
+    finally:
+        load.close()
+
+
+def steady_costs(commands):
+    """CPU of a request of each, in ns: a list of rounds."""
+    loads = [bench.Load(command) for command in commands]
+    try:
+        for load in loads:
+            load.connections("active", CLIENTS)
+            load.slice(STEADY)
+        return list(zip(*([load.slice(STEADY)[0] for load in loads] for _ in range(ROUNDS))))
+    finally:
+        for load in loads:
+            load.close()
+
+
 @claim("C10", "with SQPOLL the hot path has no system call",
-       "calls under steady load, with a busy wait for completions and without; and the CPU that it costs")
+       "calls of chapter 8's server under steady load, with its busy wait for completions and without; and its CPU beside chapter 6's")
 def no_system_call():
-    rows = {row["features"]: row for row in rings(socket="tcp", command="PING", pipeline="1")}
-    if not {"sqpoll", "sqpoll+spin"} <= rows.keys():
-        raise Skipped("make rings measured no ring with SQPOLL here")
-    sleeping, spinning = (rows[f] for f in ("sqpoll", "sqpoll+spin"))
-    calls = [float(row["crossings_per_request"]) for row in (spinning, sleeping)]
+    plain, spinning = [server("06-io_uring")], [server("08-zero-crossings")]
+    sleeping = [*spinning, "--spin", "0"]
+    calls = steady_calls(spinning), steady_calls(sleeping)
+    base, *costs = steady_costs([plain, spinning, sleeping])
+    more = [bench.ratio(cost, base)[0] for cost in costs]
     return Verdict(by_crossings(*calls),
-                   f"{calls[0]:.3f} calls a request where the server spins for completions, and {float(spinning['ratio']):.1f} times the CPU "
-                   f"of a plain ring; {calls[1]:.3f} where it sleeps until they come, and {float(sleeping['ratio']):.2f} times the CPU "
-                   f"({os.cpu_count()} cores)")
+                   f"{calls[0]:.3f} calls a request where the server spins for completions, and {more[0]:.1f} times the CPU of chapter 6; "
+                   f"{calls[1]:.3f} where it sleeps until they come, and {more[1]:.1f} times the CPU"
+                   + ("; the kernel's thread has no core of its own here, and takes turns with the server or the load" if
+                      len(os.sched_getaffinity(0)) < 3 else ""))
 
 
 # ---- C11 ----

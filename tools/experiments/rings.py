@@ -279,8 +279,10 @@ def verdict(figure, low, high):
 
 
 def percent(ratio):
-    """“18 %” for 0.82 and for 1.18, “6.5 times as much” for more than twice."""
-    return f"{ratio:.1f} times as much" if ratio >= 2 else f"{100 * abs(ratio - 1):.0f} %"
+    """“18 %” for 0.82, “18 % more” for 1.18, “6.5 times as much” for more than twice."""
+    if ratio >= 2:
+        return f"{ratio:.1f} times as much"
+    return f"{100 * abs(ratio - 1):.0f} %" + " more" * (ratio > 1)
 
 
 def loads_by_verdict(ratios):
@@ -297,7 +299,7 @@ def span(figures):
     least, most = percent(ordered[0]), percent(ordered[-1])
     if least == most:
         return least
-    for unit in (" %", " times as much"):
+    for unit in (" % more", " %", " times as much"):
         if least.endswith(unit) and most.endswith(unit):
             least = least.removesuffix(unit)
     return f"{least} to {most}"
