@@ -1450,6 +1450,30 @@ Test(startup, failed_accepts)
 			  accept_failed(cases[i].error), cases[i].verdict);
 }
 
+/* Four reasons, four sentences; only two of them differ by what sysctl says. */
+Test(startup, refused_rings)
+{
+	static const struct {
+		int error, disabled;
+		const char *names;
+	} cases[] = {
+		{ ENOSYS, EOF, "no io_uring" },
+		{ ENOSYS, '2', "no io_uring" },
+		{ EPERM, '2', "io_uring_disabled=0" },
+		{ EPERM, '1', "io_uring_group" },
+		{ EPERM, '0', "seccomp" },
+		{ EPERM, EOF, "seccomp" },
+		{ EINVAL, '0', "too old" },
+		{ ENOMEM, '0', "io_uring_setup(2)" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		cr_expect(strstr(ring_refusal(cases[i].error, cases[i].disabled), cases[i].names),
+			  "Refused with %s, where io_uring_disabled is %c: \"%s\" does not name %s.",
+			  strerror(cases[i].error), cases[i].disabled == EOF ? '-' : cases[i].disabled,
+			  ring_refusal(cases[i].error, cases[i].disabled), cases[i].names);
+}
+
 Test(startup, failed_accept_while_stopping)
 {
 	stopping = 1;

@@ -244,3 +244,19 @@ enum accept_verdict accept_failed(int error)
 		return stopping ? ACCEPT_DRAINED : ACCEPT_FULL;
 	}
 }
+
+const char *ring_refusal(int error, int disabled)
+{
+	switch (error) {
+	case ENOSYS:
+		return "This kernel has no io_uring, or a sandbox hides it: run on Linux 6.0 or later, outside.";
+	case EPERM:
+		return disabled == '2'	 ? "It is switched off here: sysctl kernel.io_uring_disabled=0 allows it."
+		       : disabled == '1' ? "It is kept to one group here: see sysctl kernel.io_uring_group."
+					 : "A seccomp filter forbids it, as in most containers: run outside.";
+	case EINVAL:
+		return "This kernel is too old: Linux 6.0 or later is needed.";
+	default:
+		return "See io_uring_setup(2).";
+	}
+}

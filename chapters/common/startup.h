@@ -63,6 +63,12 @@ enum accept_verdict accept_failed(int error);
 /* Computes for `us` microseconds of CPU. No system call: the pace was measured at start-up. */
 void burn_us(uint32_t us);
 
+/*
+ * What to do where the kernel refuses an io_uring with `error`; `disabled` is
+ * what /proc/sys/kernel/io_uring_disabled says ('0', '1', '2'), or EOF.
+ */
+const char *ring_refusal(int error, int disabled);
+
 /* Says "SERVER: WHAT: strerror(errno). HINT" on stderr and exits with 1. */
 noreturn void die(const char *what, const char *hint);
 

@@ -1,0 +1,5 @@
+/* caught by: A expected "+PONG */
+/* as solved */
+/* ---- */
+	io_uring_sqe_set_data64(sqe, (uintptr_t)c | operation);
+	(void)flags;

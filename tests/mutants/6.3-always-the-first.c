@@ -1,0 +1,7 @@
+/* caught by: expected */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+	uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
+	const char *bytes = ring_buffer(&buffers, 0);

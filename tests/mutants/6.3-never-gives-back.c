@@ -1,0 +1,8 @@
+/* caught by: expected */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+

@@ -1,0 +1,7 @@
+/* caught by: expected the victim */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+	for (int i = 0; i < BUFFERS && (c = list_take(&starved)); i++)
+		end_turn(c, false);

@@ -1,0 +1,5 @@
+/* caught by: expected the victim */
+/* as solved */
+/* ---- */
+		else if (result == -ENOBUFS)
+			list_add(&served, c);

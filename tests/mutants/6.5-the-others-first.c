@@ -1,0 +1,9 @@
+/* caught by: expected the victim */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+	while ((c = list_take(&turn)))
+		end_turn(c, false);
+	for (int i = 0; i < BUFFERS && (c = list_take(&starved)); i++)
+		end_turn(c, false);

@@ -1,0 +1,7 @@
+/* caught by: B expected the end */
+/* as solved */
+/* ---- */
+	if (c->receiving)
+		cancel(c, IGNORED);
+	if (c->lent)
+		cancel(c, IGNORED);

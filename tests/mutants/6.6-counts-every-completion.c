@@ -1,0 +1,8 @@
+/* caught by: heap-use-after-free */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+	c->held--;

@@ -1,0 +1,5 @@
+/* caught by: B expected the end */
+/* as solved */
+/* ---- */
+	if (c->lent)
+		cancel(c, SEND);
