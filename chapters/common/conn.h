@@ -65,6 +65,7 @@ struct conn {
 	bool told_end;	   /* told of the peer's end, which stands behind its last bytes (5) */
 	bool receiving;	   /* a receive is in flight (6) */
 	bool quiet;	   /* the send in flight tells only if it fails (6) */
+	bool parked;	   /* its work waits for room in the pool (7) */
 	bool queued;	   /* stands on a list of the server's (5, 6); list_add() and list_take() see to it */
 	bool leaving;	   /* a close is in flight, or linked to what is (8) */
 	bool copied;	   /* the kernel copied what was to be sent without a copy (8) */

@@ -124,6 +124,29 @@ def rings():
                       "out 1. Crossings: of a PING, 16 of which share a wake-up. Written by `make rings`, which says what each is."])
 
 
+HANDOVER = {"0": "the loop itself", "1": "a pool of one", "4": "a pool of four"}
+
+
+def handover():
+    """What it costs to hand work over and to come back, for chapter 7."""
+    cells = {(r["model"], r["k"], r["syscall"]): float(r["per_request"]) for r in records(TSV.with_name("handover.tsv"))}
+    calls = ["epoll_wait", "read", "write", "futex", "total"]
+    lines = ["| crossings per WORK | k | " + " | ".join(f"`{call}`" for call in calls[:-1]) + " | **total** |", "|---|---:|" + "---:|" * len(calls)]
+    for model, words in HANDOVER.items():
+        for k in map(str, BATCHES):
+            row = [number(cells.get((model, k, call), 0)) for call in calls]
+            lines.append(f"| {words} | {k} | {' | '.join(row[:-1])} | **{row[-1]}** |")
+    return "\n".join(lines)
+
+
+def handed_over():
+    """One batch of WORK, traced, for chapter 7."""
+    path = TSV.with_name("handover.txt")
+    if not path.exists():
+        raise LabError(f"there is no {path} yet: make handover")
+    return f"```\n{path.read_text().rstrip()}\n```"
+
+
 def course():
     """Every chapter with its question and its points, for TEACHING.md."""
     chapters = [c for c in load_all() if c.exercises]
@@ -194,6 +217,7 @@ def records(path):
 
 TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings,
           "sizing": sizing, "omission": omission, "ledger": ledger}
+TABLES |= {"handover": handover, "work": handed_over}
 EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 

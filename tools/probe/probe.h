@@ -101,6 +101,8 @@ uint64_t server_loop_cpu_ns(const struct server *s); /* the rest: what its own c
 uint64_t server_rss(const struct server *s);
 uint64_t server_context_switches(const struct server *s); /* voluntary and not, all threads */
 size_t server_open_files(const struct server *s);	  /* entries of /proc/PID/fd */
+size_t server_threads(const struct server *s);		  /* entries of /proc/PID/task */
+const char *server_said(struct server *s);		  /* the end of what it has written to stderr */
 
 /*
  * Waits until every thread of it sleeps in the kernel (state S, seen twice 1 ms

@@ -223,16 +223,26 @@ uint64_t server_context_switches(const struct server *s)
 	return switches;
 }
 
-size_t server_open_files(const struct server *s)
+static size_t entries(const char *path)
 {
-	DIR *files = opendir(text("/proc/%d/fd", s->pid));
+	DIR *directory = opendir(path);
 	const struct dirent *entry;
 	size_t count = 0;
 
-	if (!files)
+	if (!directory)
 		return 0;
-	while ((entry = readdir(files)))
+	while ((entry = readdir(directory)))
 		count += entry->d_name[0] != '.';
-	closedir(files);
+	closedir(directory);
 	return count;
+}
+
+size_t server_open_files(const struct server *s)
+{
+	return entries(text("/proc/%d/fd", s->pid));
+}
+
+size_t server_threads(const struct server *s)
+{
+	return entries(text("/proc/%d/task", s->pid));
 }

@@ -60,6 +60,12 @@ void drain_outputs(void)
 	}
 }
 
+const char *server_said(struct server *s)
+{
+	drain_outputs();
+	return s->err.kept;
+}
+
 const char *last_line(const struct output *o)
 {
 	size_t end = o->used, start;
