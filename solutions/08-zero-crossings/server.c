@@ -458,15 +458,17 @@ static void event_loop(void)
 
 int main(int argc, char **argv)
 {
-	/* The kernel's thread submits; it may not be told to leave task work to us (EINVAL). */
+	/* Where the kernel's thread submits, task work can't be left to us: with DEFER_TASKRUN, this is EINVAL. */
 	static const struct ring_kind polled[] = {
 		{ "SQPOLL", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_SQPOLL },
+		{ "COOP_TASKRUN", IORING_SETUP_COOP_TASKRUN },
 		{ 0 },
 	};
 	const char *kind;
 
 	read_options(argc, argv, options);
 	kind = ring_make(&ring, sqpoll ? polled : ring_kinds, (unsigned)ring_entries, 4 * (unsigned)ring_entries);
+	sqpoll = (ring.flags & IORING_SETUP_SQPOLL) != 0;
 	ring_buffers_make(&buffers, &ring);
 #ifndef NAIVE_8_2
 	if (direct)
