@@ -246,6 +246,20 @@ Test(ch09, ex2_the_last_to_sleep_wakes_first)
 	journal_pass();
 }
 
+Test(ch09, ex2_who_asks_goes_on)
+{
+	given("a port with a concurrency of 1, and 4 workers; one holds the slot, and 3 completions wait for it");
+	const char *begins = told(scene("on", 4, 1, 3), "begins");
+	expect("the worker that held it takes them all: it asks, is the last in line, and need not sleep");
+	char first = begins[strlen("first ")];
+	for (const char *p = begins; (p = strstr(p, "next ")); p++)
+		if (p[strlen("next ")] != first)
+			probe_fail(
+				"expected worker %c to go on with all of them, but they were given to (next WORKER): %s",
+				first, begins);
+	journal_pass();
+}
+
 Test(ch09, ex2_a_waiting_request_holds_nobody_up)
 {
 	static const char *const words[] = { "--workers", "4", "--concurrency", "1", NULL };

@@ -51,7 +51,7 @@ static struct job jobs[JOBS_MAX];
 static pthread_t workers[WORKERS_MAX];
 static int worker_count;
 static atomic_int holders, most_holders, blocked, most_blocked, handed_out;
-static sem_t one_done;
+static sem_t one_done, go; /* go: who is to block may do so */
 static const char *volatile where = "at the start";
 
 static void on_alarm(int signal)
@@ -78,6 +78,8 @@ static void begin_to_hold(void)
 
 static void block(struct job *j)
 {
+	if (j->task == BLOCK)
+		sem_wait(&go);
 	holders--;
 	port_block(port);
 	raise_to(&most_blocked, ++blocked);
@@ -159,7 +161,7 @@ static bool all_sleep(unsigned long *switches)
 }
 
 /* Twice, a millisecond apart, and nobody has run between. Bounded by the alarm. */
-static unsigned long quiet(const char *step)
+static void quiet(const char *step)
 {
 	unsigned long before, after;
 
@@ -169,7 +171,6 @@ static unsigned long quiet(const char *step)
 			usleep(500);
 		usleep(1000);
 	} while (!all_sleep(&after) || before != after);
-	return after;
 }
 
 /* ---- steps ---- */
@@ -313,11 +314,13 @@ static void held(int count)
 	end();
 }
 
-/* COUNT completions that block, then as many that hold their slots; then the first come back. */
+/* COUNT completions that block, but not before all are there; then as many that hold their slots; then the first come back. */
 static void lent(int count)
 {
 	for (int i = 0; i < count; i++)
 		post(i, BLOCK, NULL);
+	for (int i = 0; i < count; i++)
+		sem_post(&go);
 	quiet("while workers are blocked");
 	printf("blocked %d\nholders_then %d\n", blocked, holders);
 	for (int i = count; i < 2 * count; i++)
@@ -357,6 +360,18 @@ static void line(void)
 	end();
 }
 
+/* One slot, held; COUNT completions wait for it. */
+static void on(int count)
+{
+	post(0, HOLD, "first");
+	quiet("while the slot is held");
+	for (int i = 1; i <= count; i++)
+		post(i, PASS, "next");
+	sem_post(&jobs[0].gate);
+	await_done(count + 1, "until those in the queue are dealt with");
+	end();
+}
+
 /* The workers went to wait in their order. COUNT completions, one at a time; then as many whose workers stay away. */
 static void order(int count)
 {
@@ -375,20 +390,6 @@ static void order(int count)
 	end();
 }
 
-/* COUNT completions, one at a time: how often the threads of the port were switched away from, for each. */
-static void wakes(int count)
-{
-	unsigned long before = quiet("before the first completion"), after;
-
-	for (int i = 0; i < count; i++) {
-		post(i, PASS, NULL);
-		await_done(1, "until a completion is dealt with");
-	}
-	after = quiet("after the last completion");
-	printf("switches %lu\n", (after - before) / (unsigned long)count);
-	end();
-}
-
 int main(int argc, char **argv)
 {
 	const char *scene = argc > 1 ? argv[1] : "";
@@ -398,12 +399,13 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*play)(int count);
 	} scenes[] = { { "many", many }, { "burst", burst }, { "held", held },
-		       { "lent", lent }, { "order", order }, { "wakes", wakes } };
+		       { "lent", lent }, { "order", order }, { "on", on } };
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGALRM, on_alarm);
 	alarm(BOUND_S);
 	sem_init(&one_done, 0, 0);
+	sem_init(&go, 0, strcmp(scene, "lent") == 0 ? 0 : JOBS_MAX);
 	port = port_create((unsigned)concurrency);
 	for (int i = 0; i < threads && strcmp(scene, "order") == 0; i++) {
 		start_worker();

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <liburing.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 
@@ -32,9 +33,9 @@ struct queue {
 };
 
 struct worker {
-	pthread_cond_t wake; /* one each: to wake this worker, and no other */
+	sem_t wake;	     /* one each: to wake this worker, and no other */
 	struct worker *next; /* on the list on which it stands */
-	bool granted;	     /* has a slot: may run */
+	bool running;	     /* has a slot */
 	struct operation *given;
 };
 
@@ -54,7 +55,7 @@ struct port {
 	bool closed;
 };
 
-static _Thread_local struct worker me = { .wake = PTHREAD_COND_INITIALIZER };
+static _Thread_local struct worker me;
 
 static void put(struct queue *queue, struct operation *o)
 {
@@ -184,25 +185,13 @@ int port_associate(struct port *port, int fd, void *key)
 
 /* ---- slots: who may run ---- */
 
-static void lie_down(struct port *port, struct worker *w)
-{
-#ifndef NAIVE_9_2
-	/* The last to sleep stands first: what it works on is in its core's cache, and the others sleep on. */
-	w->next = port->sleepers;
-	port->sleepers = w;
-#else
-	/* TODO 9.2 */
-	line_up(&port->sleepers, w);
-#endif
-}
-
 /* The slot is taken here, and not when the worker gets to run: whoever asks meanwhile finds it taken. */
 static void let_run(struct port *port, struct worker *w, struct operation *o)
 {
 	port->running++;
-	w->granted = true;
+	w->running = true;
 	w->given = o;
-	pthread_cond_signal(&w->wake);
+	sem_post(&w->wake);
 }
 
 static void hand_out(struct port *port)
@@ -220,12 +209,30 @@ static void hand_out(struct port *port)
 #endif
 }
 
+static void lie_down(struct port *port, struct worker *w)
+{
+#ifndef NAIVE_9_2
+	/* The last to sleep stands first: what it works on is in its core's cache, and the others sleep on. */
+	w->next = port->sleepers;
+	port->sleepers = w;
+#else
+	/* TODO 9.2 */
+	line_up(&port->sleepers, w);
+#endif
+}
+
+/* It needs no lock for that: what it is given stands there before it wakes. */
+static void sleep_until_woken(void)
+{
+	while (sem_wait(&me.wake))
+		; /* a signal */
+}
+
 static void give_slot_back(struct port *port)
 {
-	if (me.granted)
+	if (me.running)
 		port->running--;
-	me.granted = false;
-	hand_out(port);
+	me.running = false;
 }
 
 void port_block(struct port *port)
@@ -233,6 +240,7 @@ void port_block(struct port *port)
 #ifndef NAIVE_9_2
 	pthread_mutex_lock(&port->lock);
 	give_slot_back(port);
+	hand_out(port);
 	pthread_mutex_unlock(&port->lock);
 #else
 	/* TODO 9.2 */
@@ -246,9 +254,8 @@ void port_unblock(struct port *port)
 	pthread_mutex_lock(&port->lock);
 	line_up(&port->returning, &me);
 	hand_out(port);
-	while (!me.granted)
-		pthread_cond_wait(&me.wake, &port->lock);
 	pthread_mutex_unlock(&port->lock);
+	sleep_until_woken();
 #else
 	/* TODO 9.2 */
 	(void)port;
@@ -329,25 +336,24 @@ void port_post(struct port *port, struct operation *o, void *key, int result)
 
 struct operation *port_wait(struct port *port)
 {
-	struct operation *o;
-
 	pthread_mutex_lock(&port->lock);
 	give_slot_back(port);
-	if (!port->closed)
+	me.given = NULL;
+	if (port->closed) {
+		sem_post(&me.wake); /* with nothing given */
+	} else {
 		lie_down(port, &me);
+	}
 #ifndef NAIVE_9_1
-	hand_out(port); /* there may be a completion, and a slot: then this worker does not sleep at all */
-	while (!me.granted && !port->closed)
-		pthread_cond_wait(&me.wake, &port->lock);
+	/* A completion that waits comes to the top of the list: then this worker does not sleep at all. */
+	hand_out(port);
 #else
 	/* TODO 9.1 */
-	/* Sleep until there is a completion for this worker. It sleeps until the port is closed. */
-	while (!port->closed)
-		pthread_cond_wait(&me.wake, &port->lock);
+	/* It sleeps until it is woken. By whom? */
 #endif
-	o = me.granted ? me.given : NULL;
 	pthread_mutex_unlock(&port->lock);
-	return o;
+	sleep_until_woken();
+	return me.given;
 }
 
 /* ---- its beginning and its end ---- */
@@ -362,7 +368,8 @@ struct port *port_create(unsigned concurrency)
 	port->concurrency = concurrency ? concurrency : (unsigned)get_nprocs();
 	port->done.end = &port->done.first;
 	port->starved.end = &port->starved.first;
-	pthread_mutex_init(&port->lock, NULL);
+	port->lock = (pthread_mutex_t)
+		PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP; /* held for moments: it spins before it sleeps */
 	ring_make(&port->ring, kinds, SUBMISSIONS, COMPLETIONS);
 	port->buffers = (struct ring_buffers){ .count = BUFFERS, .size = BUFFER_SIZE };
 	ring_buffers_make(&port->buffers, &port->ring);
@@ -377,7 +384,7 @@ void port_close(struct port *port)
 	pthread_mutex_lock(&port->lock);
 	port->closed = true;
 	while (port->sleepers)
-		pthread_cond_signal(&take_worker(&port->sleepers)->wake);
+		sem_post(&take_worker(&port->sleepers)->wake);
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&port->ring);
 	io_uring_prep_nop(sqe); /* wakes the poller */
 	start(port, sqe, NULL);

@@ -2,5 +2,4 @@
 /* on: ex1_nothing_is_lost */
 /* as solved */
 /* ---- */
-	while (!me.granted && !port->closed)
-		pthread_cond_wait(&me.wake, &port->lock);
+	/* collect() and port_post() hand out */

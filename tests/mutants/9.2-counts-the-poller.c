@@ -1,6 +1,4 @@
 /* caught by: expected 2 workers to run while others are blocked, but 1 did */
-/* as solved */
-/* ---- */
 	while (port->running + 1 < port->concurrency && port->returning)
 		let_run(port, take_worker(&port->returning), NULL);
 	while (port->running + 1 < port->concurrency && port->sleepers && port->done.first)

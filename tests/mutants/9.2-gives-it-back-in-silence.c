@@ -5,5 +5,5 @@
 /* ---- */
 	pthread_mutex_lock(&port->lock);
 	port->running--;
-	me.granted = false;
+	me.running = false;
 	pthread_mutex_unlock(&port->lock);

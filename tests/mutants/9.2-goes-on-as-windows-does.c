@@ -7,5 +7,5 @@
 /* ---- */
 	pthread_mutex_lock(&port->lock);
 	port->running++;
-	me.granted = true;
+	me.running = true;
 	pthread_mutex_unlock(&port->lock);

@@ -1,6 +1,4 @@
 /* caught by: in the order B, A, D, C */
-/* as solved */
-/* ---- */
 	while (port->running < port->concurrency && port->sleepers && port->done.first)
 		let_run(port, take_worker(&port->sleepers), take(&port->done));
 	while (port->running < port->concurrency && port->returning)

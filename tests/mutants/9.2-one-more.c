@@ -1,6 +1,4 @@
 /* caught by: expected 1 of the workers to run, but 2 did */
-/* as solved */
-/* ---- */
 	while (port->running <= port->concurrency && port->returning)
 		let_run(port, take_worker(&port->returning), NULL);
 	while (port->running <= port->concurrency && port->sleepers && port->done.first)

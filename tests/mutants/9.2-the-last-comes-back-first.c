@@ -9,6 +9,5 @@
 	me.next = port->returning;
 	port->returning = &me;
 	hand_out(port);
-	while (!me.granted)
-		pthread_cond_wait(&me.wake, &port->lock);
 	pthread_mutex_unlock(&port->lock);
+	sleep_until_woken();
