@@ -64,7 +64,8 @@ static void connect_link(struct run *r, struct link *l)
 	if (l->fd < 0)
 		probe_fail("no descriptor for connection %zu: %s", l->number + 1, strerror(errno));
 	setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(l->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4); /* loopback needs no pacing; where bbr is the default, it costs */
+	/* Loopback needs no pacing, and where bbr is the default it costs. */
+	setsockopt(l->fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
 	setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
 	setsockopt(l->fd, SOL_SOCKET, SO_SNDTIMEO, &bound, sizeof(bound));
 	if (l->number >= PER_ADDRESS && ntohl(to.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET)

@@ -25,9 +25,17 @@ static char *rate = "0", *arrivals = "poisson", *mix = "PING", *warmup = "0.5", 
 	    *patience = "15";
 static struct run run;
 
-static const char about[] = "Without --rate a closed loop: each connection asks again when it has been answered.\n"
-			    "With it an open loop: requests are due by a schedule, and latency counts from then.\n"
-			    "COMMAND starts a server of ours; the single word HOST:PORT or :PORT is one that runs.\n";
+static const char about[] =
+	"Requests at a server, and what it was like to wait for the replies, which are compared byte by byte.\n\n"
+	"Without --rate a closed loop: each connection asks again when it has been answered.\n"
+	"With it an open loop: requests are due by a schedule, and latency counts from then.\n\n"
+	"COMMAND starts a server, on cores of its own. The single word HOST:PORT or :PORT is one that runs.\n"
+	"A mix is made of PING [text], ECHO text, BLOB n, WORK cpu_us wait_us, SPIN us (which has no reply);\n"
+	"WORK ~200 ~1800 draws exponential work of these means.\n\n"
+	"  load --connections 50 --pipeline 16 -- build/plain/solutions/04-epoll/server\n"
+	"  load --rate 5000 --mix \"PING=9,WORK 0 2000=1\" -- build/plain/solutions/07-thread-pool/server --threads 8\n"
+	"  load --rate 2000 --omission --stall 200 --connections 10 -- build/plain/solutions/05-epoll-et/server\n"
+	"  load -- redis-server --port {port}\n";
 
 static const struct tool_option table[] = {
 	{ "connections", OPTION_NUMBER, &plan.connections, 1, "C", "that ask (50)" },
@@ -35,23 +43,20 @@ static const struct tool_option table[] = {
 	  "in flight on each (1); a closed loop sends the next P when all are answered" },
 	{ "idle", OPTION_NUMBER, &plan.idle, 0, "N", "silent connections besides (0)" },
 	{ "rate", OPTION_TEXT, &rate, 0, "R", "requests a second, whatever the server does: an open loop" },
-	{ "arrivals", OPTION_TEXT, &arrivals, 0, "poisson|constant", "the gaps between them (poisson)" },
+	{ "arrivals", OPTION_TEXT, &arrivals, 0, "KIND", "poisson or constant (poisson)" },
 	{ "seed", OPTION_NUMBER, &plan.seed, 0, "N", "of all that is drawn (1): the same seed, the same requests" },
-	{ "mix", OPTION_TEXT, &mix, 0, "TEXT",
-	  "\"PING=9,WORK 0 2000=1\": commands and weights (PING); also PING text, ECHO text, BLOB n, "
-	  "SPIN us; WORK ~200 ~1800 draws exponential work of these means" },
+	{ "mix", OPTION_TEXT, &mix, 0, "TEXT", "commands and their weights (PING)" },
 	{ "warmup", OPTION_TEXT, &warmup, 0, "S", "seconds that do not count (0.5)" },
 	{ "duration", OPTION_TEXT, &duration, 0, "S", "seconds that count (2)" },
 	{ "drain", OPTION_TEXT, &drain, 0, "S", "how long replies may take once the last request was due (1)" },
 	{ "count", OPTION_NUMBER, &plan.count, 1, "N", "requests that count, instead of seconds" },
-	{ "omission", OPTION_FLAG, &plan.omission, 0, NULL,
-	  "show latency from the send beside that from when it was due" },
+	{ "omission", OPTION_FLAG, &plan.omission, 0, NULL, "latency from the send beside that from when it was due" },
 	{ "stall", OPTION_NUMBER, &plan.stall_ms, 1, "MS", "the server's loop SPINs for so long, once" },
 	{ "server-cores", OPTION_NUMBER, &plan.server_cores, 1, "N",
 	  "for a server of ours (1); where none is left for the load, they share them" },
 	{ "patience", OPTION_TEXT, &patience, 0, "S", "without any reply, and it is a failure (15)" },
 	{ "last-words", OPTION_FLAG, &plan.last_words, 0, NULL,
-	  "end the server by SIGTERM, and show the last line it said" },
+	  "end the server by SIGTERM, show the last line it said" },
 	{ "tsv", OPTION_TEXT, &plan.tsv, 0, "FILE", "write a row there, and one for each command of a mix" },
 	{ "append", OPTION_FLAG, &plan.append, 0, NULL, "add to that file" },
 	{ "model", OPTION_TEXT, &plan.model, 0, "NAME", "the name of the row" },
