@@ -145,9 +145,10 @@ class Uring(unittest.TestCase):
         self.assertEqual(uring.by_ratios([gain] + [none] * 7), "fails")
 
     def test_less_on_every_transport_or_on_some(self):
-        self.assertEqual(uring.by_transports({("tcp", 1): .8, ("pipe", 1): .85}), "holds")
-        self.assertEqual(uring.by_transports({("tcp", 1): .8, ("pipe", 1): 1.2}), "depends")
-        self.assertEqual(uring.by_transports({("tcp", 1): .95, ("pipe", 1): 1.0}), "fails")
+        less, even, more = (.8, .7, .9), (.95, .8, 1.1), (1.2, 1.1, 1.3)
+        self.assertEqual(uring.by_transports([less, less]), "holds")
+        self.assertEqual(uring.by_transports([less, more]), "depends")
+        self.assertEqual(uring.by_transports([even, more]), "fails")
 
     def test_who_does_the_work(self):
         self.assertEqual(uring.by_places({"receive": "inline", "fsync": "worker"}), "depends")
