@@ -53,6 +53,7 @@ class Knee(unittest.TestCase):
         self.assertEqual(words.agreement(8, 8.4, pools), "agrees")
         self.assertEqual(words.agreement(16, 10, pools), "agrees", "between 8 and 16 nothing was tried")
         self.assertEqual(words.agreement(32, 10, pools), "more")
+        self.assertEqual(words.agreement(4, 2.01, pools), "more", "two were tried, and were not enough")
         self.assertEqual(words.agreement(4, 20, pools), "fewer")
         self.assertEqual(words.agreement(4, 2.1, [1, 2, 3, 4]), "more")
 

@@ -83,7 +83,7 @@ def half_of(pools, formula):
 def agreement(found, formula, neighbours):
     """How knee and formula compare, when only these pools were tried: a knee between two of them can't be told apart."""
     below = max((pool for pool in neighbours if pool < found), default=0)
-    if below < formula <= found or abs(found - formula) <= NEAR * formula:
+    if below < round(formula) <= found or abs(found - formula) <= NEAR * formula:
         return "agrees"
     return "fewer" if found < formula else "more"
 
