@@ -79,7 +79,7 @@ def aside(batch, x, y):
 
 def lane(batch, y, width):
     slots = [LEFT + SLOT * i + SLOT // 2 for i in range(len(batch.calls))]
-    threads = f"{batch.threads} threads" if batch.threads > 1 else "1 thread"
+    threads = f"on {batch.threads} threads" if batch.threads > 1 else "on one thread"
     each = f"{batch.crossings / BATCH + 1e-9:.2f} a request"
     right = LEFT + width + 14
     parts = [
