@@ -151,13 +151,13 @@ def converse(peer):
             and all(exchange(peer, [b"PING\r\n" * 100], b"+PONG\r\n" * 100) for _ in range(30)))
 
 
-def serves(features, path):
+def serves(features, path, clients=CLIENTS):
     """True, or the words of the refusal; any other outcome is a sentence, too."""
     bench_under_test = Workbench(features, path)
     try:
         if not bench_under_test.port:
             return bench_under_test.refused()
-        for number in range(CLIENTS):   # each on its own, so that descriptors are used again
+        for number in range(clients):   # each on its own, so that descriptors are used again
             with bench_under_test.connect() as first, bench_under_test.connect() as second:
                 for peer in (first, second, first):
                     if not converse(peer):
@@ -198,6 +198,11 @@ class WorkbenchServes(unittest.TestCase):
                 with self.subTest(features=" ".join(features) or "none"):
                     self.assertEqual(serves(features, path), expected(features, path, self.missing))
         self.assertEqual(serves(("sqpoll", "spin"), path), expected(("sqpoll",), path, self.missing))
+
+    def test_more_connections_than_it_has_room_for_one_after_another(self):
+        for features in ((), ("files", "multishot"), ("zero-copy",), ("files", "buffers", "zero-copy", "multishot")):
+            with self.subTest(features=" ".join(features) or "none"):
+                self.assertEqual(serves(features, None, clients=70), expected(features, None, self.missing))
 
     def test_tcp(self):
         self.each_set(None)
