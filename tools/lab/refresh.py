@@ -207,6 +207,22 @@ def omission():
     return f"```\n{path.read_text().rstrip()}\n```"
 
 
+def asynchronous():
+    """Who does an operation's work, for chapter 6."""
+    lines = ["| 64 operations of a kind | inline | task work | worker thread |", "|---|---:|---:|---:|"]
+    lines += [f"| {row['operation']} | {row['inline']} | {row['task_work']} | {row['worker']} |" for row in records(TSV.with_name("async.tsv"))]
+    return "\n".join(lines)
+
+
+def idle():
+    """What an idle connection costs in the process and in the kernel, for chapter 6."""
+    lines = ["| an idle connection | resident in the server, bytes | in the kernel's slabs, both ends |", "|---|---:|---:|"]
+    for row in records(TSV.with_name("waits.tsv")):
+        if row["model"] in ("4-epoll", "5-epoll-et", "6-io_uring", "epoll", "epoll-et", "io_uring"):
+            lines.append(f"| {row['model']} | {row['rss_bytes_per_connection']} | {row.get('slab_bytes_per_connection', '–')} |")
+    return "\n".join(lines)
+
+
 def records(path):
     """The rows of a result file, as dicts."""
     if not path.exists():
@@ -218,6 +234,7 @@ def records(path):
 TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings,
           "sizing": sizing, "omission": omission, "ledger": ledger}
 TABLES |= {"handover": handover, "work": handed_over}
+TABLES |= {"async": asynchronous, "idle": idle}
 EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 
