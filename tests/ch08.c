@@ -176,11 +176,37 @@ Test(ch08, ex2_full_table)
 	done(s);
 }
 
+/* A client comes, and leaves in one of WAYS ways; the last is that A kills it. */
+enum { WAYS = 5 };
+static const char *const ways[WAYS] = { "QUIT", "an end of writing", "a reset", "a protocol error", "CLIENT KILL" };
+
+static void come_and_leave(struct server *s, struct client *a, int way)
+{
+	struct client *c = client_open(s, "B");
+	unsigned long long id = client_id(c);
+	char rest[256];
+
+	if (way == 0)
+		client_send(c, "QUIT\r\n");
+	if (way == 1)
+		client_shut_writing(c);
+	if (way == 2) {
+		client_reset(c);
+		return;
+	}
+	if (way == 3)
+		client_send(c, "*x\r\n");
+	if (way == 4) {
+		client_send(a, "CLIENT KILL ID %llu\r\n", id);
+		client_expect(a, ":1\r\n");
+	}
+	client_read_some(c, rest, sizeof(rest));
+	client_close(c);
+}
+
 Test(ch08, ex2_slots_come_back)
 {
-	enum { ROUNDS = 10, WAYS = 5 };
-	static const char *const ways[WAYS] = { "QUIT", "an end of writing", "a reset", "a protocol error",
-						"CLIENT KILL" };
+	enum { ROUNDS = 10 };
 	struct server *s = server_start_limited(SLOTS);
 
 	given("the server has a table of %d; client A is connected", SLOTS);
@@ -188,27 +214,8 @@ Test(ch08, ex2_slots_come_back)
 	client_ping(a);
 	for (int way = 0; way < WAYS; way++) {
 		expect("%d clients come and leave, by %s", ROUNDS, ways[way]);
-		for (int i = 0; i < ROUNDS; i++) {
-			struct client *c = client_open(s, "B");
-			unsigned long long id = client_id(c);
-			if (way == 0)
-				client_send(c, "QUIT\r\n");
-			if (way == 1)
-				client_shut_writing(c);
-			if (way == 2)
-				client_reset(c);
-			if (way == 3)
-				client_send(c, "*x\r\n");
-			if (way == 4)
-				client_send(a, "CLIENT KILL ID %llu\r\n", id);
-			if (way == 4)
-				client_expect(a, ":1\r\n");
-			if (way != 2) {
-				char rest[256];
-				client_read_some(c, rest, sizeof(rest));
-				client_close(c);
-			}
-		}
+		for (int i = 0; i < ROUNDS; i++)
+			come_and_leave(s, a, way);
 	}
 	expect("A is served still, and %d others at once: no slot is lost, and none counted twice", SLOTS - 1);
 	client_ping(a);

@@ -207,20 +207,17 @@ def omission():
     return f"```\n{path.read_text().rstrip()}\n```"
 
 
-def asynchronous():
-    """Who does an operation's work, for chapter 6."""
-    lines = ["| 64 operations of a kind | inline | task work | worker thread |", "|---|---:|---:|---:|"]
-    lines += [f"| {row['operation']} | {row['inline']} | {row['task_work']} | {row['worker']} |" for row in records(TSV.with_name("async.tsv"))]
-    return "\n".join(lines)
-
-
-def idle():
-    """What an idle connection costs in the process and in the kernel, for chapter 6."""
-    lines = ["| an idle connection | resident in the server, bytes | in the kernel's slabs, both ends |", "|---|---:|---:|"]
-    for row in records(TSV.with_name("waits.tsv")):
-        if row["model"] in ("4-epoll", "5-epoll-et", "6-io_uring", "epoll", "epoll-et", "io_uring"):
-            lines.append(f"| {row['model']} | {row['rss_bytes_per_connection']} | {row.get('slab_bytes_per_connection', '–')} |")
-    return "\n".join(lines)
+def zero():
+    """Chapter 8's server beside chapter 6's, for chapter 8."""
+    path = TSV.with_name("zero.tsv")
+    lines = ["| load | model | requests a second | p50, µs | p99, µs | CPU a request, µs | of it `iou-sqp` | calls a request |", "|---|---" + "|---:" * 6 + "|"]
+    for row in records(path):
+        cpu, sq = (f"{float(row[name]) / 1000:,.1f}" for name in ("cpu_ns_per_request", "cpu_ns_sq_thread_per_request"))
+        times = " | ".join(f"{int(row[name]):,}" for name in ("rps", "p50_us", "p99_us"))
+        calls = "–" if row["calls_per_request"] == "-" else f"{float(row['calls_per_request']):.2f}"
+        lines.append(f"| {row['load']} | {row['model']} | {times} | {cpu} | {sq} | {calls} |")
+    machine = re.findall(r"^# ((?:cpu|\d+ rounds|nothing is) .*)", path.read_text(), re.M)
+    return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make zero`."])
 
 
 def records(path):
@@ -234,7 +231,6 @@ def records(path):
 TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings,
           "sizing": sizing, "omission": omission, "ledger": ledger}
 TABLES |= {"handover": handover, "work": handed_over}
-TABLES |= {"async": asynchronous, "idle": idle}
 EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
 
