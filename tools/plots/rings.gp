@@ -42,7 +42,7 @@ do for [l = 1:words(loads)] {
 }
 set arrow from graph 0, first 1 to graph 1, first 1 nohead lc rgb '#000000' lw 1 dt 2
 set ylabel 'CPU per request to the base'
-set key outside right top Left reverse samplen 2
+set key below Left reverse samplen 1
 
 set multiplot layout 2,1 title 'What features of io_uring save (below 1) or cost (above)'.mark
 do for [socket in 'tcp unix'] {
