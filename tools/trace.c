@@ -409,8 +409,10 @@ static void print_trace(const struct line *lines, size_t count, const struct cro
 	}
 	putchar('\n');
 	print_sentence(lines, count, last);
-	if (last)
+	if (last && last->result > 0)
 		printf("The last entry submits what this batch asked for; it returns with the next request, and counts there.\n");
+	else if (last)
+		printf("The last entry submits nothing: when no more came, the server went to sleep. It returns with the next request.\n");
 }
 
 static void write_row(FILE *f, size_t order, const struct line *l, const char *phase)
