@@ -9,7 +9,7 @@ from page import Page
 
 def sources():
     """The starters and the kit. Solutions are not shown."""
-    found = sorted(Path("chapters").glob("[0-9][0-9]-*/*.[ch]")) + sorted(Path("chapters/common").glob("*.[ch]"))
+    found = sorted(Path("chapters").glob("[0-9][0-9]-*/**/*.[ch]")) + sorted(Path("chapters/common").glob("*.[ch]"))
     return [path for path in found if path.is_file()]
 
 
@@ -51,12 +51,12 @@ def index(page, paths):
     page.title = "The code to begin with"
     groups = {}
     for path in paths:
-        groups.setdefault(path.parent.name, []).append(path)
+        groups.setdefault(path.parts[1], []).append(path)
     made = [f"<h1>{page.title}</h1><p>Starters, as they are in <code>chapters/</code> now, and the kit that every server shares.</p>"]
     for group, files in groups.items():
         heading = "The kit" if group == "common" else group
         made.append(f'<h2 id="{escape(group)}">{escape(heading)}</h2><ul>')
-        made += [f'<li><a href="{name(f)}"><code>{escape(f.name)}</code></a></li>' for f in files]
+        made += [f'<li><a href="{name(f)}"><code>{escape("/".join(f.parts[2:]))}</code></a></li>' for f in files]
         made.append("</ul>")
         page.sections.append((2, group, heading))
     page.body = "".join(made)

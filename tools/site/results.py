@@ -8,6 +8,7 @@ from process import run
 
 BOUND_S = 60
 RESULTS = Path("build/results")
+HIDDEN = {"answers"}  # results that give a student's answers away
 LONG = 24  # rows; a longer table is folded
 KNOWN = [  # (name, heading, what it is, the command that makes it)
     ("costs", "Crossings per request", "Counted with strace, in batches that are held until exactly k requests are ready.", "make costs"),
@@ -16,7 +17,11 @@ KNOWN = [  # (name, heading, what it is, the command that makes it)
     ("scale", "What grows with idle connections", "CPU time of the server for a request, beside a crowd that says nothing.", "make scale"),
     ("sizing", "How many threads", "An open-loop load on pools of every size, beside what the formula and the queueing model predict.", "make sizing"),
     ("rings", "What a ring saves", "Variants of the ring, side by side.", "make rings"),
-    ("ports", "Completion ports", "Readiness and completion, side by side.", "make ports"),
+    ("async", "Who does the work", "An io_uring operation is done in the caller’s own call, by task work, or by a worker thread.", "make async"),
+    ("handover", "What handing work over costs", "Crossings of a WORK that a thread pool does.", "make handover"),
+    ("ports", "Completion ports", "A port beside a plain pool, over the number of workers.", "make ports"),
+    ("ledger", "A reactor on a proactor", "Readiness emulated on a ring, against epoll and against completions.", "make ledger"),
+    ("omission", "Coordinated omission", "One run, two latencies: from the send, and from when a request was due.", "make omission"),
     ("peers", "Beside other servers", "redis-server, libuv and libevent under the same load.", "make peers"),
     ("claims", "Claims, tried", "What is commonly said about these models, and what this machine says.", "make claims"),
     ("journey", "The journey", "Each crossing of one batch of eight requests, at each server.", "make journey"),
@@ -115,10 +120,19 @@ def section(name, heading, about, command, out):
     return made + pictures(name, heading, out) + "".join(one_file(path) for path in files)
 
 
+def others():
+    """Result files that no section above is for."""
+    named = {name for name, *_ in KNOWN} | HIDDEN
+    return sorted(path for path in RESULTS.glob("*.tsv") if path.stem not in named and path.stem.split("-")[0] not in named)
+
+
 def fill(page, out):
     page.title = "Results of this machine"
     made = [f"<h1>{page.title}</h1><p>Counts are exact, and the same on any machine with this kernel. Times and sizes are this machine’s.</p>"]
     for name, heading, about, command in KNOWN:
         made.append(section(name, heading, about, command, out))
         page.sections.append((2, name, heading))
+    if others():
+        made.append('<h2 id="others">Other results</h2>' + "".join(one_file(path) for path in others()))
+        page.sections.append((2, "others", "Other results"))
     page.body = "".join(made)
