@@ -10,3 +10,9 @@ endef
 $(foreach v,$(VARIANTS),$(foreach t,$(TREES),$(eval $(call inside_rules,$(v),$(t)))))
 
 test-build: $(VARIANTS:%=build/%/solutions/09-completion-ports/inside)
+
+PORT_SERVER := build/plain/solutions/09-completion-ports/server
+POOL_SERVER := build/plain/solutions/07-thread-pool/server
+.PHONY: ports
+ports: $(PORT_SERVER) $(POOL_SERVER) build/tools/load | $(EXPERIMENT_SETUP) ## does the pool's size matter: a port beside a plain pool, over the number of workers (QUICK=1)
+	@python3 tools/experiments/ports.py $(PORT_SERVER) $(POOL_SERVER)

@@ -166,6 +166,22 @@ def exercises(number):
     return "\n".join(lines)
 
 
+PORT_MODELS = {"port": "the port, as many run as there are cores", "port-unbound": "the port, all may run", "thread-pool": "chapter 7's pool"}
+
+
+def ports():
+    """What of their best the models keep with too many workers, for chapter 9."""
+    rows = records(TSV.with_name("ports-summary.tsv"))
+    lines = ["| computes, µs | waits, µs | model | best, requests a second | with workers | within 10 % of it | with 128 | p99 there "
+             "| switches a request |", "|---:|---:|---|" + "---:|" * 6]
+    for row in rows:
+        lines.append(f"| {row['cpu_us']} | {row['wait_us']} | {PORT_MODELS[row['model']]} | {float(row['best_rps']):,.0f} | {row['best_workers']} "
+                     f"| {row['near_from']} to {row['near_to']} | {float(row['largest_rps']):,.0f} | {float(row['largest_p99_us']) / 1000:,.1f} ms "
+                     f"| {float(row['largest_switches']):.1f} |")
+    notes = re.findall(r"^# (the server has .*)", TSV.with_name("ports-summary.tsv").read_text(), re.M)
+    return "\n".join([*lines, "", f"256 connections in a closed loop; {''.join(notes)}. Written by `make ports`."])
+
+
 def sizing():
     """How many threads, for chapter 7: a row for each workload, and on how many cores that was."""
     rows = records(TSV.with_name("sizing-summary.tsv"))
@@ -229,7 +245,7 @@ def records(path):
 
 
 TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings,
-          "sizing": sizing, "omission": omission, "ledger": ledger}
+          "sizing": sizing, "ports": ports, "omission": omission, "ledger": ledger}
 TABLES |= {"handover": handover, "work": handed_over}
 EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
