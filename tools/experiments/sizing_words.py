@@ -12,6 +12,7 @@ KNEE = .9           # of the best throughput: fewer threads than that give away 
 NEAR = .25          # a knee within a quarter of the formula's figure agrees with it
 BUSY = .8           # of capacity: the rate at which latencies are compared
 STARVED = .8        # of the cores: a server that gets less where it wants all shares them with other work
+COMPARED = 3        # pool sizes, at the least, before anything is said of a workload
 STATE = "build/student/state.json"
 SUMMARY = ("asked_ratio cores cpu_us wait_us formula_pool knee best_pool best_rps half_pool half_rps formula_rps "
            "largest_pool largest_rps half_p99_us formula_p99_us largest_p99_us predicted_p99_us "
@@ -245,9 +246,9 @@ def tell_table(works, points):
 
 
 def tell(works, points):
-    works = [work for work in works if of(points, work)]
-    tell_table(works, points)
-    print("\nWhat this says")
+    tell_table([work for work in works if of(points, work)], points)
+    works = [work for work in works if len(of(points, work)) >= COMPARED]
+    print("\nWhat this says" if works else "\nToo few runs to say anything of them.")
     for work in works:
         s = summary_of(work, points)
         pools = [p.pool for p in of(points, work)]
@@ -255,6 +256,8 @@ def tell(works, points):
                      cpu_sentence(work, points), student_sentence(work, s, predicted_by_student())):
             if line:
                 print("  " + line)
+    if not works:
+        return
     for line in (starved_sentence(works, points), ceiling_sentence(works, points), wrong_sentence(works, points), LIMITS):
         if line:
             print("  " + line)
