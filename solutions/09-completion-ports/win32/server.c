@@ -68,13 +68,15 @@ static void start_accept(void)
 
 static void conn_close(struct conn *c)
 {
+	/* Closing cancels what is in flight, too, but under Wine a send only when the peer takes more. */
+	CancelIoEx((HANDLE)(SOCKET)c->fd, NULL);
 	closesocket((SOCKET)c->fd);
 #ifndef NAIVE_9_3
-	/* What is in flight is cancelled by this, and completes all the same, with an error. */
+	/* What was cancelled completes all the same, with an error. */
 	c->fd = -1;
 #else
 	/* TODO 9.3 */
-	/* What was in flight is cancelled by this: nobody needs the connection any more. */
+	/* Nothing is in flight any more, and nobody needs the connection. */
 	free(c->pending);
 	conn_retire(c);
 #endif

@@ -1,0 +1,10 @@
+/* caught by: page fault */
+/* as solved */
+/* ---- */
+	c->fd = -1;
+	free(c->pending);
+	c->pending = NULL;
+/* ---- */
+	if (c->fd >= 0 || c->receiving || c->lent)
+		return;
+	conn_retire(c);

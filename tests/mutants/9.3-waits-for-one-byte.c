@@ -1,0 +1,2 @@
+/* caught by: the one after them expected a line */
+	FIRST_BYTES = 1,

@@ -1,0 +1,7 @@
+/* caught by: B expected the end of the connection */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+	if (fd >= 0 && fd < size)
+		entries[fd].listed = entries[fd].armed = false;

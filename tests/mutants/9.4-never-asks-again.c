@@ -1,0 +1,6 @@
+/* caught by: A expected */
+/* on: ex4_tells_until_all_is_read */
+/* as solved */
+/* ---- */
+	(void)more;
+	entries[fd].armed = false;
