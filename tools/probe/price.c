@@ -22,9 +22,12 @@
 enum {
 	HOLD_MIN_US = 20000,
 	HOLD_MAX_US = 320000, /* a machine on which 64 sends take longer is too busy to count on */
-	INEXACT_MAX = 5,      /* rounds that may be inexact though held for the longest; then the count is given up */
-	SPARE = 3,	      /* exact rounds that may differ from the rest; at one more the count is given up */
-	NAMES_MAX = 64,	      /* different calls in a round; more are a failure */
+	HOLD_SQPOLL_US =
+		80000, /* as long as that, if SQPOLL's thread is not to fall asleep meanwhile: that is one call more */
+	INEXACT_MAX = 5,   /* rounds that may be inexact though held for the longest; then the count is given up */
+	SPARE = 3,	   /* exact rounds that may differ from the rest; at one more the count is given up */
+	SPARE_SQPOLL = 12, /* the same, where a thread of the kernel may fall asleep for want of a core */
+	NAMES_MAX = 64,	   /* different calls in a round; more are a failure */
 };
 
 const char PRICE_OPERATIONS[] = "operations";
@@ -95,7 +98,8 @@ struct counter {
 	const struct count_options *options;
 	struct client *holder, **clients;
 	size_t idle_and_active;
-	uint32_t hold_us;
+	uint32_t hold_us, hold_max_us;
+	size_t spare;	  /* exact rounds that may differ */
 	size_t inexact;	  /* rounds, though held for the longest */
 	char totals[256]; /* of all batches that were exact, for the sentence that says they disagree */
 };
@@ -113,8 +117,8 @@ static bool count_round(struct counter *c, size_t k, struct tally *t)
 		tally_round(c->server, &r, t);
 		return true;
 	}
-	c->inexact += c->hold_us == HOLD_MAX_US;
-	c->hold_us = c->hold_us < HOLD_MAX_US ? 2 * c->hold_us : HOLD_MAX_US;
+	c->inexact += c->hold_us == c->hold_max_us;
+	c->hold_us = c->hold_us < c->hold_max_us ? 2 * c->hold_us : c->hold_max_us;
 	return false;
 }
 
@@ -144,7 +148,7 @@ static const char *say_why(const struct counter *c, size_t k)
 			why, sizeof(why),
 			"no exact count at k = %zu: calls went on while the server was held for %u ms; the machine is too "
 			"busy, or the server serves others meanwhile (then count it unheld)",
-			o->k, HOLD_MAX_US / 1000);
+			o->k, c->hold_max_us / 1000);
 	else
 		snprintf(why, sizeof(why),
 			 "no exact count at k = %zu: no %zu rounds in a row agree, rounds of %s made %s calls", o->k,
@@ -159,7 +163,7 @@ static bool count_rounds(struct counter *c, size_t k, struct tally *run, const c
 	size_t length = 0, exact = 0;
 
 	c->totals[0] = '\0';
-	while (exact < o->rounds + SPARE && c->inexact < INEXACT_MAX) {
+	while (exact < o->rounds + c->spare && c->inexact < INEXACT_MAX) {
 		struct tally t;
 
 		if (!count_round(c, k, &t))
@@ -295,6 +299,8 @@ static int count_price(struct server *s, const struct count_options *o, struct p
 	struct tally *alone = calloc(o->rounds, sizeof(*alone)), *held = calloc(o->rounds, sizeof(*held));
 	int count = -1;
 
+	c.hold_max_us = server_is_polled(s) ? HOLD_SQPOLL_US : HOLD_MAX_US;
+	c.spare = server_is_polled(s) ? SPARE_SQPOLL : SPARE;
 	open_all(&c);
 	if ((!o->hold || count_rounds(&c, 0, alone, why)) && count_rounds(&c, o->k, held, why))
 		count = fill_prices(o, held, alone, prices, max);

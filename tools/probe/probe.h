@@ -104,6 +104,9 @@ size_t server_open_files(const struct server *s);	  /* entries of /proc/PID/fd *
 size_t server_threads(const struct server *s);		  /* entries of /proc/PID/task */
 const char *server_said(struct server *s);		  /* the end of what it has written to stderr */
 
+/* True when it has a ring whose operations a thread of the kernel takes up (SQPOLL). */
+bool server_is_polled(const struct server *s);
+
 /*
  * Waits until every thread of it sleeps in the kernel (state S, seen twice 1 ms
  * apart): all that was sent is dealt with. Returns that moment: a call that

@@ -69,6 +69,19 @@ static bool is_io_uring_thread(const char *comm)
 	return strncmp(comm, "iou-", 4) == 0;
 }
 
+static bool is_no_sq_thread(pid_t pid, pid_t tid, void *arg)
+{
+	char comm[32];
+
+	(void)arg;
+	return task_state(pid, tid, comm) == 0 || strncmp(comm, "iou-sqp", 7) != 0;
+}
+
+bool server_is_polled(const struct server *s)
+{
+	return !each_task(s->pid, is_no_sq_thread, NULL);
+}
+
 static bool task_sleeps(pid_t pid, pid_t tid, void *arg)
 {
 	char comm[32];
