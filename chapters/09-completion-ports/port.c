@@ -55,7 +55,7 @@ struct port {
 	bool closed;
 };
 
-static _Thread_local struct worker me;
+static _Thread_local struct worker me; /* zeros: a semaphore that nobody has posted */
 
 static void put(struct queue *queue, struct operation *o)
 {
@@ -197,6 +197,7 @@ static void let_run(struct port *port, struct worker *w, struct operation *o)
 static void hand_out(struct port *port)
 {
 	/* TODO 9.2: The concurrency value */
+	/* For each completion somebody is woken, however many run. */
 	while (port->sleepers && port->done.first)
 		let_run(port, take_worker(&port->sleepers), take(&port->done));
 }
@@ -204,6 +205,7 @@ static void hand_out(struct port *port)
 static void lie_down(struct port *port, struct worker *w)
 {
 	/* TODO 9.2, continued */
+	/* At the end of the line: everyone in turn. */
 	line_up(&port->sleepers, w);
 }
 
@@ -224,6 +226,7 @@ static void give_slot_back(struct port *port)
 void port_block(struct port *port)
 {
 	/* TODO 9.2, continued */
+	/* The slot stays taken while this worker waits. */
 	(void)port;
 }
 

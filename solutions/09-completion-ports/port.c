@@ -55,7 +55,7 @@ struct port {
 	bool closed;
 };
 
-static _Thread_local struct worker me;
+static _Thread_local struct worker me; /* zeros: a semaphore that nobody has posted */
 
 static void put(struct queue *queue, struct operation *o)
 {
@@ -204,6 +204,7 @@ static void hand_out(struct port *port)
 		let_run(port, take_worker(&port->sleepers), take(&port->done));
 #else
 	/* TODO 9.2 */
+	/* For each completion somebody is woken, however many run. */
 	while (port->sleepers && port->done.first)
 		let_run(port, take_worker(&port->sleepers), take(&port->done));
 #endif
@@ -217,6 +218,7 @@ static void lie_down(struct port *port, struct worker *w)
 	port->sleepers = w;
 #else
 	/* TODO 9.2 */
+	/* At the end of the line: everyone in turn. */
 	line_up(&port->sleepers, w);
 #endif
 }
@@ -244,6 +246,7 @@ void port_block(struct port *port)
 	pthread_mutex_unlock(&port->lock);
 #else
 	/* TODO 9.2 */
+	/* The slot stays taken while this worker waits. */
 	(void)port;
 #endif
 }
