@@ -165,6 +165,8 @@ def failing_trace(attempt, outcome):
                                 {"PROBE_STRACE_LOG": str(log.resolve()), "SANITIZED": ""})
     if not log.exists():
         return [f"  no strace of it: {again[0].text or 'the test started no server'}"]
+    if "/wine" in read_text(log):
+        return ["  no strace of it: the server runs under Wine, whose calls are not the program's own"]
     lines = [f"  the server's last system calls ({outcome.test.name}, under strace)"]
     if again[0].state == "pass":
         lines.append("  Without the sanitizer this run did not fail: the mistake is there, but it went unnoticed.")
