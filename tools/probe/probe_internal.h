@@ -97,7 +97,6 @@ char task_state(pid_t pid, pid_t tid, char comm[32]);
 /* True when each of its threads sleeps in the kernel, those of io_uring aside. */
 bool server_rests(const struct server *s);
 
-
 /*
  * As server_quiet, for a server that is known to have got all that was sent,
  * since it has answered: io_uring's threads are not waited for. A round must
