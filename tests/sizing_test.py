@@ -129,7 +129,7 @@ class LoadCheck(unittest.TestCase):
 
     def test_other_work_decided(self):
         good, why = loadcheck.verdict(2.0, (.3, .2), (.2, .2))
-        self.assertTrue(good)
+        self.assertIsNone(good)
         self.assertIn("other work", why)
 
     def test_who_outruns_whom(self):
@@ -137,6 +137,13 @@ class LoadCheck(unittest.TestCase):
         self.assertTrue(loadcheck.outruns(40, 50, 1, .9), "a ring replies to many at once")
         self.assertFalse(loadcheck.outruns(40, 50, .9, 1))
         self.assertIsNone(loadcheck.outruns(40, 50, .4, .5))
+
+    def test_strace_summary(self):
+        text = ("% time     seconds  usecs/call     calls    errors syscall\n------ ----------- ----------- --------- --------- -----\n"
+                " 49.60    0.083315           3     25000           epoll_ctl\n 35.21    0.059146          11      5000       4 sendto\n"
+                "------ ----------- ----------- --------- --------- -----\n100.00    0.167978           4     30000         4 total\n")
+        self.assertEqual(loadcheck.calls_of(text, 5000), "6.0 (5.0 epoll_ctl)")
+        self.assertEqual(loadcheck.calls_of("", 5000), "unknown")
 
     def test_redis_csv_with_and_without_a_head(self):
         old, new = '"PING_INLINE","1234.50"\n', '"test","rps","avg_latency_ms"\n"PING_INLINE","1234.50","0.2"\n'

@@ -7,10 +7,12 @@ Exit: 0 done, 1 the two differ without a reason that was seen, or the load was s
 """
 
 import os
+import re
 import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import bench
@@ -22,6 +24,8 @@ CONNECTIONS, PIPELINE = 50, 16  # at which the load must out-run a server
 WITHIN = .10                    # how far the two may differ in requests a second
 BUSY = .9                       # of its core: who is that busy is the bottleneck
 REDIS = ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+MARKS = {True: "✓", False: "✗", None: "-"}
+TRACED = 5000                   # requests under strace
 BENCHMARK_S = 60
 
 
@@ -65,8 +69,31 @@ def rate_of(csv):
     return float(line.split(",")[1].strip('"'))
 
 
+def calls_of(summary, requests):
+    """“7.1 (5.0 epoll_ctl)” of strace -c: system calls a request, and the most frequent one."""
+    rows = [line.split() for line in summary.splitlines() if re.match(r"\s*\d+\.\d+ +\d", line)]
+    counts = {row[-1]: int(row[3]) for row in rows if row[-1] != "total"}
+    if not counts:
+        return "unknown"
+    most = max(counts, key=counts.get)
+    return f"{sum(counts.values()) / requests:.1f} ({counts[most] / requests:.1f} {most})"
+
+
+def count_calls(port):
+    """System calls a request of ours and theirs, set-up included, over enough requests for that not to matter."""
+    ours = [bench.LOAD, "--connections", "50", "--count", str(TRACED), "--warmup", "0", "--", f":{port}"]
+    theirs = ["redis-benchmark", "-p", str(port), "-t", "ping_inline", "-n", str(TRACED), "-c", "50", "--csv"]
+    found = []
+    for command in (ours, theirs):
+        with tempfile.NamedTemporaryFile(suffix=".strace") as file:
+            subprocess.run(["strace", "-f", "-c", "-o", file.name, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           timeout=BENCHMARK_S, check=False)
+            found.append(calls_of(file.read().decode(), TRACED))
+    return found
+
+
 def cross_check():
-    """{load: [(ours, theirs) of each round]}, alternating on one redis-server."""
+    """{load: [(ours, theirs) of each round]}, alternating on one redis-server; and the system calls of both."""
     server, found, cores = bench.Load(REDIS), {}, os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {max(cores)})     # ours and what we start from here: the core that redis-server does not have
@@ -80,17 +107,18 @@ def cross_check():
                         for which, run in bench.rotated([("ours", by_load), ("theirs", by_redis)], number)]
                 pair = dict(runs)
                 found[load].append((pair["ours"], pair["theirs"]))
+        calls = count_calls(server.port)
     finally:
         os.sched_setaffinity(0, cores)
         server.close()
         bench.progress("")
-    return found
+    return found, calls
 
 
 # ---- what decides ----
 
 def verdict(ratio, ours, theirs):
-    """What a ratio of requests a second means: (good, sentence). Shares are of the cores of server and load."""
+    """What a ratio of requests a second means: (good, or None where that can't be told; a sentence). Shares are of the cores of server and load."""
     if abs(ratio - 1) <= WITHIN:
         return True, "they agree"
     slower, faster = (theirs, ours) if ratio > 1 else (ours, theirs)
@@ -99,7 +127,7 @@ def verdict(ratio, ours, theirs):
         return ratio > 1, (f"{name} was the bottleneck itself: it used {100 * slower[1]:.0f} % of its core, while redis-server used "
                            f"{100 * slower[0]:.0f} %; under {other} the server used {100 * faster[0]:.0f} %")
     if max(ours[0], theirs[0], ours[1], theirs[1]) < BUSY:
-        return True, "neither they nor redis-server got a core to themselves: other work on this machine decided"
+        return None, "neither they nor redis-server got a core to themselves: other work on this machine decided"
     return False, "they differ, and nobody's core was the bound"
 
 
@@ -118,19 +146,20 @@ def medians(slices):
     return tuple(bench.median([getattr(s, name) for s in slices]) for name in ("rate", "server_share", "own_share"))
 
 
-def tell_cross_check(found):
+def tell_cross_check(found, calls):
     good, rows, lines = True, [], []
     print("\nThe load and redis-benchmark, both on redis-server: requests a second")
     for load, pairs in found.items():
         ours, theirs = medians([p[0] for p in pairs]), medians([p[1] for p in pairs])
         ratio, low, high = bench.ratio([p[0].rate for p in pairs], [p[1].rate for p in pairs])
         fine, why = verdict(ratio, ours[1:], theirs[1:])
-        good = good and fine
+        good = good and fine is not False
         rows.append((f"{load[0]}×{load[1]}", f"{ours[0]:,.0f}", f"{theirs[0]:,.0f}", bench.times(ratio, low, high),
                      f"{100 * ours[1]:.0f} / {100 * ours[2]:.0f} %", f"{100 * theirs[1]:.0f} / {100 * theirs[2]:.0f} %"))
-        lines.append(f"  {'✓' if fine else '✗'}  {load[0]} connections, pipeline {load[1]}: {why}.")
+        lines.append(f"  {MARKS[fine]}  {load[0]} connections, pipeline {load[1]}: {why}.")
     bench.table(rows, ["", "load", "redis-benchmark", "ratio", "server/load busy", "server/benchmark busy"])
     print("\n".join(lines))
+    print(f"     System calls a request, unpipelined: the load {calls[0]}, redis-benchmark {calls[1]}.")
     return good, rows
 
 
@@ -150,7 +179,7 @@ def tell_outrun(servers):
         ahead = outruns(ready, CONNECTIONS, server, load)
         good = good and ahead is not False
         if ahead is not True:
-            print(f"  {'✗' if ahead is False else '-'}  {name}: " + ("the load was the slower one" if ahead is False else
+            print(f"  {MARKS[ahead]}  {name}: " + ("the load was the slower one" if ahead is False else
                   "neither had a core to itself: other work on this machine hides who is faster"))
     if all(outruns(ready, CONNECTIONS, server, load) for _, _, ready, server, load in rows):
         print("  ✓  Each server was the bottleneck: most bursts were with it, or it was the busier one.")
@@ -162,7 +191,7 @@ def main(servers):
     if not (shutil.which("redis-server") and shutil.which("redis-benchmark")):
         print("skip: redis-server and redis-benchmark are not on PATH (tools/setup test)")
         sys.exit(77)
-    agree, checks = tell_cross_check(cross_check())
+    agree, checks = tell_cross_check(*cross_check())
     ahead, races = tell_outrun(servers)
     rows = [("redis-benchmark", *row) for row in checks]
     rows += [(name, f"{CONNECTIONS}×{PIPELINE}", f"{rate:.0f}", "-", "-", f"{100 * server:.0f} / {100 * load:.0f} %", f"{ready:.1f} ready")
