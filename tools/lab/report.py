@@ -165,7 +165,8 @@ def next_step(chapter, verdicts, costs, following):
     if costs and costs.rows and chapter.budget and not costs.within(chapter):
         return f"  next: every exercise passes, but a request costs more crossings than its budget; make trace{chapter.number} shows them"
     if any(v.state in ("skip", "untested") for v in verdicts):
-        return "  next: nothing here can be tried on this machine; make doctor says what is missing"
+        what = "all that can be tried here passes" if any(v.state == "pass" for v in verdicts) else "nothing here can be tried on this machine"
+        return f"  next: {what}; make doctor says what is missing"
     total = sum(v.points for v in verdicts)
     then = f"make chapter{following.number} ({following.model})" if following else "make progress"
     return paint("green", f"  solved: {total} points.") + f" next: {then}"
