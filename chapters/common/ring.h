@@ -133,7 +133,7 @@ static inline void ring_buffers_make(struct ring_buffers *b, struct io_uring *ri
 	struct io_uring_buf_reg reg = { .ring_entries = b->count };
 
 	b->ring = aligned_alloc(PAGE, size);
-	b->bytes = malloc((size_t)b->count * b->size);
+	b->bytes = calloc(b->count, b->size);
 	if (!b->ring || !b->bytes)
 		die("cannot make buffers", "Is memory short?");
 	reg.ring_addr = (uintptr_t)b->ring;

@@ -83,7 +83,8 @@ char *const *server_command(void);
  * Starts it and waits until it listens. Fails with a sentence of its own each
  * when the program is missing, exits at once (with what it printed last), dies
  * of a signal, or never announces its port; skips where strace is wanted and
- * ptrace is refused (naming Yama, seccomp or the container as /proc tells).
+ * ptrace is refused (naming Yama, seccomp or the container as /proc tells),
+ * and where the server says that it can't have an io_uring.
  */
 struct server *server_start(const struct server_options *options);
 

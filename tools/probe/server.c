@@ -150,6 +150,17 @@ static bool await_listening(struct server *s)
 	return false;
 }
 
+/* What the machine refuses is not the server's fault: it says why, and so do we. But an injected refusal is a test's. */
+static void skip_without_ring(struct server *s, const char *strace)
+{
+	static const char refused[] = "cannot make an io_uring: ";
+	const char *why = strstr(s->err.kept, refused);
+
+	if (why && !(strace && strstr(strace, "inject")))
+		probe_skip("io_uring is refused here: %.*s", (int)strcspn(why + sizeof(refused) - 1, "\n"),
+			   why + sizeof(refused) - 1);
+}
+
 struct server *server_start(const struct server_options *wanted)
 {
 	struct server_options options = *wanted;
@@ -165,6 +176,7 @@ struct server *server_start(const struct server_options *wanted)
 				s->log = log_open(log_path(s));
 			return s;
 		}
+		skip_without_ring(s, options.strace);
 		if (!given_port || tries == PORT_TRIES)
 			probe_fail("before it listened, %s", server_state(s));
 		server_kill(s);
