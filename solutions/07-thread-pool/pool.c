@@ -170,7 +170,8 @@ static struct measured measure(void)
 #else
 	/* TODO 7.5 */
 	/* The jobs took ns in all, of which cpu_ns on a core. Did they wait? */
-	uint64_t wait_ns = 0 * ns;
+	(void)ns;
+	uint64_t wait_ns = 0;
 #endif
 	return (struct measured){ jobs, cpu_ns / jobs / 1000, wait_ns / jobs / 1000 };
 }
@@ -186,7 +187,9 @@ static long pool_size(uint64_t cpu_us, uint64_t wait_us)
 #else
 	/* TODO 7.5 */
 	/* One for each core. */
-	return cpu_us + wait_us > 0 ? cores : 1;
+	(void)cpu_us;
+	(void)wait_us;
+	return cores;
 #endif
 }
 

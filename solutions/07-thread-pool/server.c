@@ -219,8 +219,8 @@ static void on_event(struct conn *c, bool readable, bool writable)
 		ready = c;
 	}
 #ifndef NAIVE_7_4
-	if (c->parked)
-		list_add(&parked, c); /* where it stands, but for one that came from the ready list */
+	if (c->parked && c->fd >= 0)
+		list_add(&parked, c); /* where it stands already, but for one that came from the ready list */
 #else
 #endif
 }
