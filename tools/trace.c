@@ -294,8 +294,9 @@ static struct round run_round(struct server *s, const struct hold *hold)
 
 	for (size_t i = 0; i < opt.batch; i++)
 		clients[i] = open_client(s, (char)('A' + i + (i >= 'H' - 'A')));
-	/* SQPOLL's thread is not to fall asleep meanwhile. */
-	for (int tries = 0; tries < TRIES; tries++, hold_us *= server_is_polled(s) && tries > 0 ? 1 : 2) {
+	bool polled = server_is_polled(s); /* then the hold must be short: its thread is not to fall asleep meanwhile */
+
+	for (int tries = 0; tries < (polled ? 5 * TRIES : TRIES); tries++, hold_us *= polled && tries > 0 ? 1 : 2) {
 		struct round r =
 			server_round(s, holder, hold, hold_us, clients, opt.batch, opt.request, opt.reply_size);
 

@@ -22,12 +22,12 @@
 enum {
 	HOLD_MIN_US = 20000,
 	HOLD_MAX_US = 320000, /* a machine on which 64 sends take longer is too busy to count on */
-	HOLD_SQPOLL_US =
-		80000, /* as long as that, if SQPOLL's thread is not to fall asleep meanwhile: that is one call more */
-	INEXACT_MAX = 5,   /* rounds that may be inexact though held for the longest; then the count is given up */
-	SPARE = 3,	   /* exact rounds that may differ from the rest; at one more the count is given up */
-	SPARE_SQPOLL = 12, /* the same, where a thread of the kernel may fall asleep for want of a core */
-	NAMES_MAX = 64,	   /* different calls in a round; more are a failure */
+	INEXACT_MAX = 5,      /* rounds that may be inexact though held for the longest; then the count is given up */
+	SPARE = 3,	      /* exact rounds that may differ from the rest; at one more the count is given up */
+	/* The same of a polled server: it is held for less than its kernel thread stays awake, however slow the machine. */
+	HOLD_SQPOLL_US = 40000,
+	INEXACT_SQPOLL = 40,
+	NAMES_MAX = 64, /* different calls in a round; more are a failure */
 };
 
 const char PRICE_OPERATIONS[] = "operations";
@@ -99,9 +99,8 @@ struct counter {
 	struct client *holder, **clients;
 	size_t idle_and_active;
 	uint32_t hold_us, hold_max_us;
-	size_t spare;	  /* exact rounds that may differ */
-	size_t inexact;	  /* rounds, though held for the longest */
-	char totals[256]; /* of all batches that were exact, for the sentence that says they disagree */
+	size_t inexact, inexact_max; /* rounds, though held for the longest */
+	char totals[256];	     /* of all batches that were exact, for the sentence that says they disagree */
 };
 
 /* One round of k requests. False where it was not exact: the next is held for longer. */
@@ -143,7 +142,7 @@ static const char *say_why(const struct counter *c, size_t k)
 	static char why[512];
 	const struct count_options *o = c->options;
 
-	if (c->inexact == INEXACT_MAX)
+	if (c->inexact == c->inexact_max)
 		snprintf(
 			why, sizeof(why),
 			"no exact count at k = %zu: calls went on while the server was held for %u ms; the machine is too "
@@ -163,7 +162,7 @@ static bool count_rounds(struct counter *c, size_t k, struct tally *run, const c
 	size_t length = 0, exact = 0;
 
 	c->totals[0] = '\0';
-	while (exact < o->rounds + c->spare && c->inexact < INEXACT_MAX) {
+	while (exact < o->rounds + SPARE && c->inexact < c->inexact_max) {
 		struct tally t;
 
 		if (!count_round(c, k, &t))
@@ -300,7 +299,7 @@ static int count_price(struct server *s, const struct count_options *o, struct p
 	int count = -1;
 
 	c.hold_max_us = server_is_polled(s) ? HOLD_SQPOLL_US : HOLD_MAX_US;
-	c.spare = server_is_polled(s) ? SPARE_SQPOLL : SPARE;
+	c.inexact_max = server_is_polled(s) ? INEXACT_SQPOLL : INEXACT_MAX;
 	open_all(&c);
 	if ((!o->hold || count_rounds(&c, 0, alone, why)) && count_rounds(&c, o->k, held, why))
 		count = fill_prices(o, held, alone, prices, max);
