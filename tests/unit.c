@@ -83,6 +83,8 @@ static void unit_free(void *p)
 #undef malloc
 #undef realloc
 #undef free
+#include "../chapters/common/options.c"
+#include "../chapters/common/pace.c"
 #include "../chapters/common/startup.c"
 #include "unit_talk.h"
 

@@ -3,7 +3,7 @@
 WIN32    := $(patsubst solutions/%/win32/,%,$(wildcard solutions/*/win32/))
 WIN32_CC := x86_64-w64-mingw32-gcc
 WIN32_C  := -std=gnu11 -D__USE_MINGW_ANSI_STDIO=1 -MMD -MP $(WARN)
-WIN32_KIT := $(addprefix build/win32/common/,conn.o resp.o startup.o)
+WIN32_KIT := $(addprefix build/win32/common/,conn.o resp.o options.o pace.o startup.o)
 WIN32_LIBS := -lws2_32 -lmswsock
 
 build/win32/common/%.o: chapters/common/%.c | build/setup/windows

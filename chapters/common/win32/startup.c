@@ -8,30 +8,18 @@
 #include <ws2tcpip.h>
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <io.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../options.h"
+#include "../pace.h"
 #include "../startup.h"
-
-enum {
-	OWN_MAX = 8, /* options of a chapter's own */
-	USAGE = 2,   /* exit status of a command line that makes no sense */
-};
 
 atomic_bool stopping;
 
 static SOCKET listen_fd;
-static const char *host = "127.0.0.1";
-static long port = 7000, backlog = 4096; /* Windows cuts the backlog as it sees fit */
-
-static const struct server_option standard[] = {
-	{ "port", &port, 0, 65535, "TCP port; 0 lets the kernel choose" },
-	{ "backlog", &backlog, 1, 65535, "connections that may wait to be accepted" },
-	{ 0 },
-};
 
 void die(const char *what, const char *hint)
 {
@@ -42,111 +30,17 @@ void die(const char *what, const char *hint)
 
 	while (size > 0 && strchr("\r\n .", text[size - 1]))
 		text[--size] = '\0';
-	fprintf(stderr, "server: %s: %s. %s\n", what, text, hint);
+	fprintf(stderr, "%s: %s: %s. %s\n", program, what, text, hint);
 	exit(EXIT_FAILURE);
 }
 
-/* ---- options ---- */
-
-static noreturn void usage_error(const char *option, const char *trouble)
-{
-	fprintf(stderr, "server: %s %s. Try --help.\n", option, trouble);
-	exit(USAGE);
-}
-
-static noreturn void help(const struct server_option *own)
-{
-	printf("usage: server [--host ADDR] [--NAME N]...\n");
-	printf("  --host     IPv4 address to listen on (%s)\n", host);
-	for (const struct server_option *o = standard; o->name; o++)
-		printf("  --%-8s %s (%ld)\n", o->name, o->help, *o->value);
-	for (const struct server_option *o = own; o && o->name; o++)
-		printf("  --%-8s %s (%ld)\n", o->name, o->help, *o->value);
-	exit(EXIT_SUCCESS);
-}
-
-static void set_number(const struct server_option *o, const char *text)
-{
-	char *end, option[40], trouble[120];
-	long number;
-
-	errno = 0;
-	number = strtol(text, &end, 10);
-	if (errno || end == text || *end || number < o->min || number > o->max) {
-		snprintf(option, sizeof(option), "--%s", o->name);
-		snprintf(trouble, sizeof(trouble), "takes a number from %ld to %ld, not '%.40s'", o->min, o->max, text);
-		usage_error(option, trouble);
-	}
-	*o->value = number;
-}
-
-void read_options(int argc, char **argv, const struct server_option *own)
-{
-	struct option names[OWN_MAX + 5] = { { "host", required_argument, NULL, 'h' },
-					     { "help", no_argument, NULL, '?' } };
-	const struct server_option *options[OWN_MAX + 5] = { NULL };
-	int count = 2, index;
-
-	for (const struct server_option *o = standard; o->name; o++, count++)
-		options[count] = o;
-	for (const struct server_option *o = own; o && o->name && count < OWN_MAX + 4; o++, count++)
-		options[count] = o;
-	for (int i = 2; i < count; i++)
-		names[i] = (struct option){ options[i]->name, required_argument, NULL, 'n' };
-	opterr = 0;
-	for (int found; (found = getopt_long(argc, argv, ":", names, &index)) != -1;) {
-		if (found == 'n')
-			set_number(options[index], optarg);
-		else if (found == 'h')
-			host = optarg;
-		else if (found == ':')
-			usage_error(argv[optind - 1], "takes a value");
-		else if (optopt == 0 && strncmp(argv[optind - 1], "--help", 6) == 0)
-			help(own);
-		else
-			usage_error(argv[optind - 1], "is no option of this server");
-	}
-	if (optind < argc)
-		usage_error(argv[optind], "is not an option: every option begins with --");
-}
-
-/* ---- the pace of this machine ---- */
-
-static double loops_per_us;
-
-static void burn(uint64_t loops)
-{
-	for (uint64_t i = 0; i < loops; i++)
-		__asm__ volatile(""); /* keeps the compiler from seeing that nothing is computed */
-}
-
-static double now_us(void)
+double now_us(void)
 {
 	LARGE_INTEGER now, per_second;
 
 	QueryPerformanceCounter(&now);
 	QueryPerformanceFrequency(&per_second);
 	return (double)now.QuadPart * 1e6 / (double)per_second.QuadPart;
-}
-
-/* The best of many tries: one in which another process ran is too slow, never too fast. */
-static void measure_pace(void)
-{
-	enum { LOOPS = 20000, TRIES_MIN = 10, MEASURE_US = 5000 };
-	double begin = now_us();
-
-	for (int i = 0; i < TRIES_MIN || now_us() - begin < MEASURE_US; i++) {
-		double from = now_us();
-		burn(LOOPS);
-		double us = now_us() - from;
-		if (us > 0 && LOOPS / us > loops_per_us)
-			loops_per_us = LOOPS / us;
-	}
-}
-
-void burn_us(uint32_t us)
-{
-	burn((uint64_t)(us * loops_per_us));
 }
 
 /* ---- Ctrl-C, which stands in for signals ---- */
