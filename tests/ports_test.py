@@ -11,7 +11,8 @@ import ports_words as words  # noqa: E402
 
 
 def line(model, *rates):
-    return [{"model": model, "cpu_us": 200, "wait_us": 800, "workers": 2 ** i, "completed_rps": rate, "p99_us": 1000, "context_switches": 3.0}
+    return [{"model": model, "cpu_us": 200, "wait_us": 800, "workers": 2 ** i, "completed_rps": rate, "p99_us": 1000, "context_switches": 3.0,
+             "server_share": 1.9}
             for i, rate in enumerate(rates)]
 
 
@@ -21,7 +22,7 @@ class Ports(unittest.TestCase):
         self.assertEqual((best["workers"], first, last), (4, 2, 8))
 
     def test_a_summary_for_each_model_and_workload(self):
-        found = words.summaries(line("port", 10, 100, 95) + line("thread-pool", 10, 100, 50))
+        found = words.summaries(line("port", 10, 100, 95) + line("thread-pool", 10, 100, 50), 2)
         self.assertEqual([(s["model"], s["best_workers"], s["largest_rps"]) for s in found], [("port", 2, 95), ("thread-pool", 2, 50)])
         self.assertEqual([words.kept(s) for s in found], [.95, .5])
 

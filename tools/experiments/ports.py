@@ -82,10 +82,10 @@ def main(*servers):
         sys.exit(code or "ports: nothing was measured")
     notes.append(f"{DURATION_S} s a run, {CONNECTIONS} connections in a closed loop" + ", QUICK" * bench.QUICK)
     records = [record(servers, cores, key, rows) for key, rows in sorted(found.items(), key=lambda item: (item[0][2:], item[0][:2]))]
-    notes.append(words.cores_sentence(cores, words.cores_got(found)))
+    notes.append(words.cores_sentence(cores, max(float(r[9]) for r in records)))
     bench.write_tsv(f"{bench.RESULTS}/ports.tsv", notes, COLUMNS, records)
     rows = [dict(zip(COLUMNS.split(), map(bench.number, map(str, r)))) for r in records]
-    summaries = words.summaries(rows)
+    summaries = words.summaries(rows, cores)
     bench.write_tsv(f"{bench.RESULTS}/ports-summary.tsv", notes, words.SUMMARY, [tuple(s.values()) for s in summaries])
     draw(cores, notes)
     words.tell(rows, summaries, cores)

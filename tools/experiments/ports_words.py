@@ -13,7 +13,7 @@ NEAR = .9               # of the best throughput: sizes that give less give away
 CORES_MAX = 3
 STARVED = .8            # of the cores: who gets less where it wants all shares them with other work
 SUMMARY = ("model cpu_us wait_us best_workers best_rps near_from near_to largest_workers largest_rps "
-           "best_p99_us largest_p99_us best_switches largest_switches")
+           "best_p99_us largest_p99_us best_switches largest_switches busy_cores cores")
 
 
 def cores_for_server():
@@ -22,14 +22,13 @@ def cores_for_server():
     return min(CORES_MAX, allowed - 1) if allowed > 2 else allowed
 
 
-def cores_got(found):
-    """Of the cores, at the most: a model that never gets what it wants has been measured beside other work."""
-    return max(row["server_share"] for rows in found.values() for row in rows)
-
-
 def cores_sentence(cores, share):
     kept = f"the server has {cores} core{'s' if cores > 1 else ''}, and got {share:.1f} of them at the most"
-    return kept + (": other work took the rest" if share < STARVED * cores else "")
+    return kept + (": other work took the rest" if is_starved(share, cores) else "")
+
+
+def is_starved(share, cores):
+    return share < STARVED * cores
 
 
 def workloads(rows):
@@ -52,18 +51,19 @@ def near(points):
     return points[at], points[first]["workers"], points[last]["workers"]
 
 
-def summary(points):
+def summary(points, busy, cores):
     best, first, last = near(points)
     large = points[-1]
     values = (best["model"], best["cpu_us"], best["wait_us"], best["workers"], best["completed_rps"], first, last,
               large["workers"], large["completed_rps"], best["p99_us"], large["p99_us"], best["context_switches"],
-              large["context_switches"])
+              large["context_switches"], busy, cores)
     return dict(zip(SUMMARY.split(), (f"{v:g}" if isinstance(v, float) and v.is_integer() else v for v in values)))
 
 
-def summaries(rows):
+def summaries(rows, cores):
+    busy = max(row["server_share"] for row in rows)
     lines = [line(rows, model, work) for work in workloads(rows) for model in MODELS]
-    return [summary(points) for points in lines if points]
+    return [summary(points, busy, cores) for points in lines if points]
 
 
 def kept(row):

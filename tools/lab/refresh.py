@@ -175,8 +175,9 @@ def ports():
     lines = ["| computes, µs | waits, µs | model | best, requests a second | with workers | within 10 % of it | with 128 | p99 there "
              "| switches a request |", "|---:|---:|---|" + "---:|" * 6]
     for row in rows:
+        late = f"{float(row['largest_p99_us']) / 1000:,.1f} ms" if float(row["largest_rps"]) else "–"
         lines.append(f"| {row['cpu_us']} | {row['wait_us']} | {PORT_MODELS[row['model']]} | {float(row['best_rps']):,.0f} | {row['best_workers']} "
-                     f"| {row['near_from']} to {row['near_to']} | {float(row['largest_rps']):,.0f} | {float(row['largest_p99_us']) / 1000:,.1f} ms "
+                     f"| {row['near_from']} to {row['near_to']} | {float(row['largest_rps']):,.0f} | {late} "
                      f"| {float(row['largest_switches']):.1f} |")
     notes = re.findall(r"^# (the server has .*)", TSV.with_name("ports-summary.tsv").read_text(), re.M)
     return "\n".join([*lines, "", f"256 connections in a closed loop; {''.join(notes)}. Written by `make ports`."])

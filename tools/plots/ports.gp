@@ -28,10 +28,10 @@ set xtics (1, 2, 4, 8, 16, 32, 64, 128)
 set lmargin 10
 set multiplot layout 2,words(works) title 'Does the size of the pool matter? '.cores.' cores'.mark
 set tmargin 3
-set bmargin 3
+set bmargin 4
 do for [i = 1:words(works)] {
 	work = word(works, i)
-	if (i > 1) { unset key } else { set key bottom right Left reverse samplen 3 font ',11' }
+	if (i > 1) { unset key } else { set key at screen 0.5, screen 0.505 center horizontal Left reverse samplen 3 font ',11' }
 	set title sprintf('computes %s µs, waits %s µs', cpu(work), wait(work)) offset 0,-0.3
 	set ylabel i == 1 ? 'requests a second' : ''
 	set yrange [0:*]
@@ -47,6 +47,6 @@ do for [i = 1:words(works)] {
 	set ylabel i == 1 ? 'p99, ms' : ''
 	set yrange [0:*]
 	plot $unseen using 1:2 with dots lc rgb '#ffffff' notitle, \
-	     for [j = 1:words(models)] runs(word(models, j), work) using 2:($8 / 1000) with linespoints lt j notitle
+	     for [j = 1:words(models)] runs(word(models, j), work) using 2:($8 > 0 ? $8 / 1000 : NaN) with linespoints lt j notitle
 }
 unset multiplot
