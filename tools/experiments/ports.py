@@ -19,7 +19,7 @@ import ports_words as words
 WORKLOADS = [(500, 0), (200, 800)]     # µs of computing and of waiting: W/S = 0 and 4
 SIZES = [1, 4, 16, 128] if bench.QUICK else [1, 2, 4, 8, 16, 32, 64, 128]
 ROUNDS = 2 if bench.QUICK else 5
-DURATION_S, WARMUP_S = (.3, .1) if bench.QUICK else (.5, .1)
+DURATION_S, WARMUP_S = (.3, .15) if bench.QUICK else (.5, .15)
 CONNECTIONS = 256                       # twice the largest pool: there is always more to do
 COLUMNS = ("model workers concurrency cpu_us wait_us completed_rps p50_us p99_us context_switches server_share rss_bytes "
            "lowest_rps highest_rps rounds")
