@@ -151,6 +151,8 @@ def try_exercise(wanted):
         verdict = next(v for v in attempt.test(mine) if v.exercise is exercise)
         shown = [v for v in attempt.verdicts if v is verdict or v.exercise.id == verdict.waits_for]
         say(warning(built) + report.exercises(chapter, shown, state.read()["predictions"], place_in(attempt)))
+        if verdict.state == "after":
+            say([f"      If {verdict.waits_for} passed before, what you wrote for {wanted} has broken it."])
         if verdict.state == "fail":
             say(["", *failing_trace(attempt, verdict.failure)])
     return DONE if verdict.state in ("pass", "skip") else unsolved()
