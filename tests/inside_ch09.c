@@ -187,7 +187,8 @@ static void start_workers(int count)
 {
 	while (worker_count < count)
 		start_worker();
-	quiet("while the workers go to wait");
+	if (worker_count)
+		quiet("while the workers go to wait");
 }
 
 static struct job *post(int i, enum task task, const char *name)
