@@ -38,8 +38,7 @@ static struct list starved; /* found no buffer */
 static long slots = LONG_MAX; /* free ones in the table of direct descriptors */
 #else
 #endif
-static unsigned zero_copies,
-	copied; /* sends without a copy, and of these the ones that the kernel copied all the same */
+static unsigned zero_copies, copied; /* sends by SEND_ZC; those that the kernel copied all the same */
 
 /* Each feature can be left out, to see what it does and what it costs. */
 static long sqpoll = 1, spin_us = 10000, direct = 1, zerocopy, links = 1;
@@ -52,6 +51,7 @@ static const struct server_option options[] = {
 	{ 0 },
 };
 
+/* An entry of the submission queue, to be filled in: prepared, and then labelled. */
 static struct io_uring_sqe *next_sqe(void)
 {
 	struct io_uring_sqe *sqe;
@@ -63,7 +63,7 @@ static struct io_uring_sqe *next_sqe(void)
 	return sqe;
 }
 
-/* Comes last, since preparing an operation clears its flags. Its last completion gives the connection up. */
+/* Says what the operation is, for its completion. Comes last, since preparing an operation clears its flags. */
 static void label(struct io_uring_sqe *sqe, struct conn *c, enum operation operation, unsigned flags)
 {
 	io_uring_sqe_set_data64(sqe, (uintptr_t)c | operation);
@@ -74,7 +74,7 @@ static void label(struct io_uring_sqe *sqe, struct conn *c, enum operation opera
 #endif
 	io_uring_sqe_set_flags(sqe, flags);
 	if (c)
-		c->held++;
+		c->held++; /* until its last completion */
 }
 
 #ifndef NAIVE_8_2
@@ -135,19 +135,19 @@ static void start_close(struct conn *c, uint32_t slot)
 		c->leaving = true;
 }
 
-/* The kernel starts operations in the order of the queue: what is in flight ends before the descriptor is closed. */
 static void conn_close(struct conn *c)
 {
+	/* An operation keeps the connection open, whatever happens to the descriptor: first it must end. */
 	if (c->receiving)
 		cancel(c, RECEIVE);
 	if (c->lent)
 		cancel(c, SEND);
 	if (!c->leaving)
 		start_close(c, c->slot);
-	conn_retire(c); /* but it lives on until the last completion that names it, cancelled or not */
+	conn_retire(c); /* conn_reap() frees it when nobody holds it */
 }
 
-/* Asks once for all bytes to come, or for one buffer of them. While too much is unsent, asks for no more. */
+/* Asks for bytes, unless it has been asked for. While too much is unsent, asks for no more. */
 static void watch(struct conn *c, bool once)
 {
 	bool wanted = conn_wants_read(c);
@@ -156,10 +156,10 @@ static void watch(struct conn *c, bool once)
 		cancel(c, RECEIVE);
 	if (wanted && !c->receiving) {
 		struct io_uring_sqe *sqe = next_sqe();
-		io_uring_prep_recv(sqe, c->fd, NULL, 0, 0);
-		if (!once)
-			sqe->ioprio |= IORING_RECV_MULTISHOT;
+		io_uring_prep_recv(sqe, c->fd, NULL, 0, 0); /* the kernel takes a buffer when bytes are there */
 		label(sqe, c, RECEIVE, IOSQE_BUFFER_SELECT);
+		if (!once)
+			sqe->ioprio |= IORING_RECV_MULTISHOT; /* and goes on so: all bytes to come */
 		c->receiving = true;
 	}
 }
@@ -174,17 +174,18 @@ static void start_end(struct conn *c)
 	start_close(c, c->slot);
 }
 
-/*
- * Where the next step is the peer's, nobody needs to hear that all was sent.
- * So such a send tells only if not: it must not wait, and falls short at once.
- * The rest of it waits for room, and tells when it is done.
- */
+/* Sends what the connection is owed, or the rest of it. */
 static void start_send(struct conn *c, bool rest)
 {
 	bool last = links && c->closing && !c->leaving && io_uring_sq_space_left(&ring) >= CHAIN;
 	bool uncopied = zerocopy && conn_unsent(c) >= (size_t)zerocopy && !c->copied;
 	struct io_uring_sqe *sqe = next_sqe();
 
+	/*
+	 * Where the next step is the peer's, nobody needs to hear that all was
+	 * sent. So such a send tells only if not: it must not wait, and falls
+	 * short at once. The rest of it waits for room, and tells when it is done.
+	 */
 	c->quiet = !rest && !uncopied && conn_wants_read(c);
 #ifndef NAIVE_8_4
 	int flags = MSG_WAITALL | (c->quiet ? MSG_DONTWAIT : 0);
@@ -197,9 +198,9 @@ static void start_send(struct conn *c, bool rest)
 	else
 		io_uring_prep_send(sqe, c->fd, conn_out(c), conn_unsent(c), flags);
 	label(sqe, c, SEND, c->quiet ? IOSQE_CQE_SKIP_SUCCESS : last ? IOSQE_IO_LINK : 0);
-	conn_lend(c);
 	if (c->quiet)
 		list_add(&served, c);
+	conn_lend(c);
 	if (last)
 		start_end(c);
 }
@@ -235,7 +236,7 @@ static void serve(struct conn *c, enum verdict verdict)
 	}
 }
 
-/* All of it, a part of it, or an error. */
+/* A send has ended: all of it is sent, a part, or nothing (result < 0). */
 static void on_sent(struct conn *c, int result, uint32_t flags)
 {
 #ifndef NAIVE_8_3
@@ -247,8 +248,8 @@ static void on_sent(struct conn *c, int result, uint32_t flags)
 		c->copied = (uint32_t)result & IORING_NOTIF_USAGE_ZC_COPIED; /* then not again: it costs more */
 		copied += c->copied;
 		zero_copies++;
-		result = c->taken == -ENOMEM ? 0
-					     : c->taken; /* more pinned than RLIMIT_MEMLOCK allows: so, with a copy */
+		/* More than RLIMIT_MEMLOCK allows to pin: then, with a copy. */
+		result = c->taken == -ENOMEM ? 0 : c->taken;
 	}
 #else
 	/* TODO 8.3 */
@@ -256,6 +257,8 @@ static void on_sent(struct conn *c, int result, uint32_t flags)
 		return;
 	zero_copies += (flags & IORING_CQE_F_MORE) != 0;
 #endif
+	c->held--;
+	c->quiet = false;
 	conn_sent(c, result > 0 ? (size_t)result : 0);
 	if (c->fd < 0)
 		return;
@@ -267,18 +270,22 @@ static void on_sent(struct conn *c, int result, uint32_t flags)
 		serve(c, conn_next(c));
 }
 
+/* A receive has got bytes, the end (0) or an error; with F_MORE it goes on. */
 static void on_received(struct conn *c, int result, uint32_t flags)
 {
 	uint32_t id = flags >> IORING_CQE_BUFFER_SHIFT;
+	const char *bytes = ring_buffer(&buffers, id);
 
+	if (!(flags & IORING_CQE_F_MORE))
+		c->held--;
 	c->receiving = flags & IORING_CQE_F_MORE;
 	if (c->fd >= 0) {
 		if (result >= 0)
-			serve(c, conn_feed(c, ring_buffer(&buffers, id), (size_t)result));
-		else if (result == -ENOBUFS)
-			list_add(&starved, c); /* but who has had bytes in this turn stands behind, on the other list */
+			serve(c, conn_feed(c, bytes, (size_t)result));
 		else if (result == -ECANCELED || result == -EINTR)
 			list_add(&served, c);
+		else if (result == -ENOBUFS)
+			list_add(&starved, c); /* but who has had bytes in this turn stands behind, on the other list */
 		else
 			conn_close(c);
 	}
@@ -288,6 +295,7 @@ static void on_received(struct conn *c, int result, uint32_t flags)
 
 static void on_closed(struct conn *c, int result)
 {
+	c->held--;
 #ifndef NAIVE_8_4
 	if (result == -ECANCELED) { /* the chain broke before it came to that */
 		c->leaving = false;
@@ -331,8 +339,6 @@ static void on_event(const struct io_uring_cqe *cqe)
 	struct conn *c = (struct conn *)(uintptr_t)(cqe->user_data & ~(uint64_t)OPERATION_MASK);
 	enum operation operation = cqe->user_data & OPERATION_MASK;
 
-	if (c && !(cqe->flags & IORING_CQE_F_MORE))
-		c->held--;
 	if (operation == ACCEPT)
 		on_accept(cqe->res, cqe->flags & IORING_CQE_F_MORE);
 	else if (operation == RECEIVE)
@@ -341,39 +347,32 @@ static void on_event(const struct io_uring_cqe *cqe)
 		on_sent(c, cqe->res, cqe->flags);
 	else if (operation == CLOSE)
 		on_closed(c, cqe->res);
-}
-
-/* No news is good news: a send that must not wait has failed, if ever, while it was submitted. */
-static void trust_send(struct conn *c)
-{
-	c->held--;
-	conn_sent(c, conn_unsent(c));
-	if (c->fd >= 0)
-		serve(c, conn_next(c));
+	else if (c) /* a shutdown */
+		c->held--;
 }
 
 /* One send for all that a connection is owed, however many requests that answers. */
-static void end_turn(struct conn *c, bool starving)
+static void end_turn(struct conn *c, bool once)
 {
-	if (c->lent && c->quiet)
-		trust_send(c);
+	if (c->quiet) /* no news is good news: it has failed, if ever, while it was submitted */
+		on_sent(c, (int)conn_unsent(c), 0);
 	if (c->fd < 0)
 		return;
 	if (conn_unsent(c) > 0 && !c->lent)
 		start_send(c, false);
-	watch(c, starving);
+	watch(c, once);
 }
 
-/*
- * All buffers are the kernel's again, and it gives them out in the order of
- * the queue. The first go to those who found none, one each.
- */
 static void end_turns(void)
 {
 	struct list turn = served;
 	struct conn *c;
 
 	served = (struct list){ 0 };
+	/*
+	 * All buffers are the kernel's again, and it gives them out in the order
+	 * of the queue. The first go to those who found none, one each.
+	 */
 	for (int i = 0; i < BUFFERS && (c = list_take(&starved)); i++)
 		end_turn(c, true);
 	while ((c = list_take(&turn)))
@@ -434,21 +433,21 @@ static void event_loop(void)
 #endif
 
 	while (listen_fd >= 0 || conn_first()) {
+		int timeout_ms = starved.first ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1;
 #ifndef NAIVE_8_1
-		n = n > 0 && sqpoll && !starved.first ? look(cqes, spin_us)
-						      : 0; /* as long as there is something to see */
+		n = n > 0 && sqpoll && timeout_ms != 0 ? look(cqes, spin_us) : 0;
 		if (n == 0)
-			n = next_turn(cqes, starved.first ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1);
+			n = next_turn(cqes, timeout_ms);
 #else
 		/* TODO 8.1 */
-		unsigned n = next_turn(cqes, starved.first ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1);
+		unsigned n = next_turn(cqes, timeout_ms);
 #endif
 		if (accept_paused)
 			watch_listener();
 		for (unsigned i = 0; i < n; i++)
 			on_event(cqes[i]);
 		io_uring_cq_advance(&ring, n);
-		if (!io_uring_cq_has_overflow(&ring)) /* else there is more news yet */
+		if (!io_uring_cq_has_overflow(&ring)) /* else there is more news yet, bad news perhaps */
 			end_turns();
 		conn_reap();
 		if (stopping && accept_paused)

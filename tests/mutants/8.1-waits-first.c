@@ -3,6 +3,6 @@
 /* ---- */
 /* as solved */
 /* ---- */
-		n = next_turn(cqes, starved.first ? 0 : accept_paused ? ACCEPT_RETRY_MS : -1);
+		n = next_turn(cqes, timeout_ms);
 		if (n == 0)
 			n = look(cqes, spin_us);
