@@ -74,6 +74,7 @@ static struct client *owed(struct server *s)
 	struct client *c = client_open_slow(s, "A");
 
 	client_send(c, "BLOB %d\r\nPING\r\nPING\r\n", OWED);
+	client_await_bytes(c);
 	server_quiet(s);
 	return c;
 }
