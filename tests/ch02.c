@@ -163,7 +163,7 @@ Test(ch02_counts, ex2_no_write_waits)
 	given("a slow client is connected; the server is traced");
 	struct client *slow = client_open_slow(s, "the slow client");
 	client_ping(slow);
-	uint64_t from = now_ns();
+	uint64_t from = server_quiet(s); /* else the write of its PONG might count as the first */
 	given("it asks for 1 MiB, and takes nothing until the first bytes are there");
 	ask_for_blob(slow);
 	expect("it gets every byte, once it reads");
@@ -202,6 +202,11 @@ Test(ch02_counts, ex3_sleeps_afterwards)
 	uint64_t from = now_ns();
 	poll(NULL, 0, WATCH_MS);
 	struct calls c = calls_between(s, from, now_ns());
+	/* The write of the last PONG may return after the client has it. */
+	if (c.count > 0 && is_call(&c.all[0], "write", NULL)) {
+		c.all++;
+		c.count--;
+	}
 	journal_note("measured", "%zu", c.count);
 	if (c.count > CALLS_MAX)
 		probe_fail(

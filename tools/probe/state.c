@@ -13,9 +13,11 @@
 enum {
 	SAMPLE_US = 50000, /* how long a server is watched to tell looping from waiting */
 	LOOKS = 10,	   /* how often it is looked at meanwhile */
+	TICKS_TO_TELL = 4, /* of so many ticks, one at least would have been in the kernel, if it made calls */
 	LOOP_CALLS = 40,   /* as many calls in a sample are a loop: a traced server that waits makes a few */
 };
 
+static const double SHARE_TO_TELL = 0.05; /* of a core: less says more about the machine than about the loop */
 static char state[1024];
 
 /* ---- it has ended ---- */
@@ -194,16 +196,30 @@ static const char *busiest_call(struct strace_log *log, size_t first)
 	return best;
 }
 
-/* Clock ticks that the process spent within the kernel. */
-static long kernel_ticks(const struct server *s)
+/* Clock ticks that the process spent computing: in its own code, and within the kernel. */
+struct ticks {
+	long user, kernel;
+};
+
+static struct ticks ticks_of(const struct server *s)
 {
+	struct ticks t = { 0 };
 	char stat[512];
 	const char *after;
-	long ticks = 0;
 
 	if (read_small_file(text("/proc/%d/stat", s->pid), stat, sizeof(stat)) > 0 && (after = strrchr(stat, ')')))
-		sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %ld", &ticks);
-	return ticks;
+		sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld", &t.user, &t.kernel);
+	return t;
+}
+
+/* Where it computed since `before`, if the ticks are enough to tell. */
+static const char *where_since(struct ticks before, const struct server *s)
+{
+	struct ticks t = ticks_of(s);
+
+	if (t.kernel > before.kernel)
+		return ", part of it in the kernel";
+	return t.user - before.user >= TICKS_TO_TELL ? ", none of it in the kernel" : "";
 }
 
 /* Watches the server for a moment; true when it loops. */
@@ -211,7 +227,7 @@ static bool describe_loop(struct server *s)
 {
 	uint64_t start = monotonic_ns(), cpu = server_loop_cpu_ns(s), elapsed;
 	size_t first = s->log ? log_count(s->log) : 0, calls;
-	long ticks = kernel_ticks(s);
+	struct ticks before = ticks_of(s);
 	double share;
 	int rests = 0;
 
@@ -231,11 +247,11 @@ static bool describe_loop(struct server *s)
 		snprintf(state, sizeof(state),
 			 "the server is looping: %.0f %% of a core, %.0f calls a second, most of them %s", 100 * share,
 			 (double)calls * 1e9 / (double)elapsed, busiest_call(s->log, first));
+	else if (share < SHARE_TO_TELL)
+		snprintf(state, sizeof(state), "the server is looping");
 	else
-		snprintf(state, sizeof(state), "the server is looping: %.0f %% of a core, %s", 100 * share,
-			 s->log			    ? "no system call"
-			 : kernel_ticks(s) == ticks ? "none of it in the kernel"
-						    : "part of it in the kernel");
+		snprintf(state, sizeof(state), "the server is looping: %.0f %% of a core%s", 100 * share,
+			 s->log ? ", no system call" : where_since(before, s));
 	return true;
 }
 
