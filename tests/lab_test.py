@@ -13,6 +13,7 @@ import build  # noqa: E402
 import check_links  # noqa: E402
 import check_manifest  # noqa: E402
 import common  # noqa: E402
+import costs  # noqa: E402
 import counter  # noqa: E402
 import give  # noqa: E402
 import manifest  # noqa: E402
@@ -307,12 +308,19 @@ class Report(unittest.TestCase):
         self.assertEqual(text.count("It exited"), 1)
 
     def test_the_table_marks_what_costs_too_much(self):
-        costs = counter.Costs({"epoll_wait": {1: 1, 8: 0.125, 64: 1 / 64}, "total": {1: 3, 8: 2.125, 64: 2 + 1 / 64}})
-        self.assertTrue(costs.within(chapter()))
-        self.assertIn("2.13", "\n".join(report.cost_table(chapter(), costs, "4")))
-        costs.rows["epoll_ctl"] = {1: 1, 8: 1, 64: 1}
-        self.assertTrue(costs.over(chapter(), "epoll_ctl"))
-        self.assertFalse(costs.within(chapter()))
+        counted = counter.Costs({"epoll_wait": {1: 1, 8: 0.125, 64: 1 / 64}, "total": {1: 3, 8: 2.125, 64: 2 + 1 / 64}})
+        self.assertTrue(counted.within(chapter()))
+        self.assertIn("2.13", "\n".join(report.cost_table(chapter(), counted, "4")))
+        counted.rows["epoll_ctl"] = {1: 1, 8: 1, 64: 1}
+        self.assertTrue(counted.over(chapter(), "epoll_ctl"))
+        self.assertFalse(counted.within(chapter()))
+
+    def test_a_batch_without_a_count_is_told(self):
+        counted = counter.Costs({"epoll_wait": {1: 1, 8: 0.125}, "read": {1: 1, 8: 1}, "total": {1: 2, 8: 1.125}}, failed="no exact count at k = 64")
+        lines = costs.chapter_lines(chapter(), counted)
+        self.assertIn("✗", lines[0])
+        self.assertIn("no exact count", lines[-1])
+        self.assertEqual(costs.meaning({"x": counted.rows}), "")
 
 
 class Programs(unittest.TestCase):

@@ -29,7 +29,8 @@ def chapter_lines(chapter, costs):
     """The model's total beside its minimum, then the calls it is made of."""
     if not costs.rows:
         return [f"  {chapter.number} {chapter.model:<20} {costs.skipped or costs.failed}"]
-    mark = paint("green", "✓") if costs.within(chapter) else paint("red", "✗")
+    whole = costs.whole(BATCHES)
+    mark = paint("green", "✓") if whole and costs.within(chapter) else paint("red", "✗")
     cells = "".join(cell(costs.rows["total"].get(k)) for k in BATCHES)
     total = f"{chapter.budget.get('total', ''):<10}"
     lines = [f"  {chapter.number} {paint('bold', f'{chapter.model:<20}')}{cells}    {total} {mark}"]
@@ -39,12 +40,13 @@ def chapter_lines(chapter, costs):
         aside = "what the crossings carried" if call == "operations" else chapter.budget.get(call, "none")
         over = paint("red", " ✗") if costs.over(chapter, call) else ""
         lines.append(f"      {call:<18}{''.join(cell(row.get(k)) for k in BATCHES)}    {aside}{over}")
-    return lines
+    return lines if whole or not costs.failed else [*lines, f"    {costs.failed}"]
 
 
 def meaning(measured):
-    """What the reader sees, in sentences made from the figures of {model: rows}."""
+    """What the reader sees, in sentences made from the figures of {model: rows}; a batch may have had no exact count."""
     first, last = BATCHES[0], BATCHES[-1]
+    measured = {model: rows for model, rows in measured.items() if {first, last} <= set(rows["total"])}
     loops = [rows["total"] for rows in measured.values() if "read" in rows and rows["total"][last] < rows["total"][first]]
     rings = [rows["total"] for rows in measured.values() if "io_uring_enter" in rows]
     text = ""

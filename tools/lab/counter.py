@@ -24,6 +24,10 @@ class Costs:
         budget = chapter.budget.get(call, "0" if "total" in chapter.budget else None)
         return budget is not None and any(cost > price(budget, k) + SLACK for k, cost in self.rows[call].items())
 
+    def whole(self, batches):
+        """False where some batch had no exact count: its column is empty."""
+        return set(batches) <= set(self.rows.get("total", {}))
+
     def within(self, chapter):
         return bool(self.rows) and not any(self.over(chapter, call) for call in self.rows)
 
