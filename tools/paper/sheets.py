@@ -100,10 +100,11 @@ def answer_exercise(chapter, exercise, answers):
 
 
 def answer_costs(chapter, rows):
+    """A batch may have had no exact count."""
     if not rows:
         return []
-    lines = [f"| {call} | " + " | ".join(f"{row[k] + 1e-9:.2f}" for k in BATCHES) + f" | {chapter.budget.get(call, '')} |"
-             for call, row in rows.items()]
+    lines = [f"| {call} | " + " | ".join(f"{row[k] + 1e-9:.2f}" if k in row else "–" for k in BATCHES)
+             + f" | {chapter.budget.get(call, '')} |" for call, row in rows.items()]
     return ["## What a request costs\n", "| call | " + " | ".join(f"k = {k}" for k in BATCHES) + " | minimum |\n|---|"
             + "---|" * (len(BATCHES) + 1) + "\n" + "\n".join(lines) + "\n"]
 
