@@ -246,6 +246,23 @@ def stop_like_ctrl_c():
         signal.signal(number, stop)
 
 
+def to_the_end(measure, *arguments):
+    """
+    Runs measure(*arguments). Returns notes for the result and an exit code: ([], 0), or why it ended early, when
+    it was interrupted or broke; what it has measured until then is kept.
+    """
+    stop_like_ctrl_c()
+    try:
+        measure(*arguments)
+    except KeyboardInterrupt:
+        print("\n  interrupted: what follows is what was measured until then", file=sys.stderr)
+        return ["partial: interrupted"], 130
+    except (Failed, subprocess.TimeoutExpired) as why:
+        print(f"\n  stopped before the end: {why}", file=sys.stderr)
+        return [f"partial: {why}"], 1
+    return [], 0
+
+
 # ---- tables ----
 
 def table(rows, columns):

@@ -346,17 +346,8 @@ def tell(peers, troubles, notes):
 
 
 def main(servers):
-    notes, troubles, code = [], [], 0
-    bench.stop_like_ctrl_c()
-    peers = all_peers(servers)
-    try:
-        measure(peers, troubles)
-    except KeyboardInterrupt:
-        notes, code = ["partial: interrupted"], 130
-        print("\n  interrupted: what follows is what was measured until then", file=sys.stderr)
-    except (bench.Failed, subprocess.TimeoutExpired) as why:
-        notes, code = [f"partial: {why}"], 1
-        troubles.append(f"stopped before the end: {why}")
+    troubles, peers = [], all_peers(servers)
+    notes, code = bench.to_the_end(measure, peers, troubles)
     rounds = min(len(p.costs[load]) for p in peers for load in LOADS)
     notes += [f"{rounds} rounds, medians" + ", QUICK" * bench.QUICK, f"libuv and libevent: tools/peers; {versions()}"]
     met = tell(peers, troubles, notes)

@@ -68,16 +68,8 @@ def draw(cores, notes):
 
 
 def main(*servers):
-    cores, found, notes, code = words.cores_for_server(), {}, [], 0
-    bench.stop_like_ctrl_c()
-    try:
-        measure(servers, cores, found)
-    except KeyboardInterrupt:
-        notes, code = ["partial: interrupted"], 130
-        print("\n  interrupted: what follows is what was measured until then", file=sys.stderr)
-    except bench.Failed as why:
-        notes, code = [f"partial: {why}"], 1
-        print(f"\n  stopped before the end: {why}", file=sys.stderr)
+    cores, found = words.cores_for_server(), {}
+    notes, code = bench.to_the_end(measure, servers, cores, found)
     if not found:
         sys.exit(code or "ports: nothing was measured")
     notes.append(f"{DURATION_S} s a run, {CONNECTIONS} connections in a closed loop" + ", QUICK" * bench.QUICK)

@@ -20,7 +20,6 @@ Exit: 0 done, 1 failed, 77 there is no io_uring here, 130 interrupted (what ther
 
 import contextlib
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -413,19 +412,9 @@ def tell(results, notes):
 
 
 def main(workbench):
-    results, notes, code = Results(), [], 0
-    directory = tempfile.mkdtemp(prefix="rings-")   # a Unix socket's path is short
-    bench.stop_like_ctrl_c()
-    try:
-        measure(results, workbench, directory)
-    except KeyboardInterrupt:
-        notes, code = ["partial: interrupted"], 130
-        print("\n  interrupted: what follows is what was measured until then", file=sys.stderr)
-    except bench.Failed as why:
-        notes, code = [f"partial: {why}"], 1
-        print(f"rings: stopped before the end: {why}", file=sys.stderr)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    results = Results()
+    with tempfile.TemporaryDirectory(prefix="rings-") as directory:    # a Unix socket's path is short
+        notes, code = bench.to_the_end(measure, results, workbench, directory)
     if ("tcp", BASE) in results.refused:
         print(f"skip: rings: no io_uring here: {results.refused['tcp', BASE]}", file=sys.stderr)
         sys.exit(77)

@@ -113,9 +113,9 @@ def measure_model(points, command, share_s):
             level.load.close()
 
 
-def measure_all(points, servers):
-    """Returns the models that failed, each with its sentence."""
-    failed, start = {}, time.monotonic()
+def measure_all(points, failed, servers):
+    """Fills in `points`, and the models that failed, each with its sentence."""
+    start = time.monotonic()
     work = [(number, server) for number in range(PASSES) for server in servers]
     for done, (number, server) in enumerate(work):
         _, model = bench.model_of(server)
@@ -126,7 +126,6 @@ def measure_all(points, servers):
         except bench.Failed as why:
             failed[model] = str(why)
     bench.progress("")
-    return failed
 
 
 # ---- what it says ----
@@ -336,13 +335,8 @@ def tell(points, models, failed, notes):
 def main(servers):
     wanted = os.environ.get("MODELS", "").split()
     servers = [s for s in servers if not wanted or bench.model_of(s)[1] in wanted]
-    points, failed, notes, code = {}, {}, [], 0
-    bench.stop_like_ctrl_c()
-    try:
-        failed = measure_all(points, servers)
-    except KeyboardInterrupt:
-        notes, code = ["partial: interrupted"], 130
-        print("\n  interrupted: what follows is what was measured until then", file=sys.stderr)
+    points, failed = {}, {}
+    notes, code = bench.to_the_end(measure_all, points, failed, servers)
     measured = [p for p in points.values() if p.costs]
     models = [m for _, m in map(bench.model_of, servers) if any(p.model == m for p in measured)]
     if not measured:

@@ -113,16 +113,8 @@ def draw(works, notes):
 
 
 def main(server):
-    works, points, notes, code = [], [], [], 0
-    bench.stop_like_ctrl_c()
-    try:
-        measure(server, works, points)
-    except KeyboardInterrupt:
-        notes, code = ["partial: interrupted"], 130
-        print("\n  interrupted: what follows is what was measured until then", file=sys.stderr)
-    except bench.Failed as why:
-        notes, code = [f"partial: {why}"], 1
-        print(f"\n  stopped before the end: {why}", file=sys.stderr)
+    works, points = [], []
+    notes, code = bench.to_the_end(measure, server, works, points)
     if not points:
         sys.exit(code or "sizing: nothing was measured")
     notes.append(f"{DURATION_S} s a run, {CONNECTIONS} connections, Poisson arrivals, exponential work" + ", QUICK" * bench.QUICK)
