@@ -12,7 +12,7 @@ from checks import Finding, failed, skipped
 from common import LabError, scratch, write_text
 from process import run
 
-AT_ONCE = 2  # variants that are built and tried side by side
+AT_ONCE = 4  # variants that are built and tried side by side; they mostly wait
 
 
 def tested(words, home):
