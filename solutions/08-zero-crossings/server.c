@@ -48,6 +48,7 @@ static const struct server_option options[] = {
 	{ "direct", &direct, 0, 1, "1: connections have direct descriptors" },
 	{ "zerocopy", &zerocopy, 0, UNSENT_MAX, "bytes from which a reply goes out by SEND_ZC; 0: none" },
 	{ "links", &links, 0, 1, "1: the last send, the shutdown and the close are a chain" },
+	{ "entries", &ring_entries, 1, 1024, "operations the ring holds; of completions, four times as many" },
 	{ 0 },
 };
 
