@@ -35,7 +35,7 @@ LIBS_09-completion-ports  := -luring
 .PHONY: help
 help: ## this list
 	@printf 'Crossings: what it costs a server to talk to the kernel.\n\n'
-	@sed -nE 's/^\$$\(NUMBERS:%=([a-z]+)%\):.*## /\1N\t/p; s/^\$$\(EXERCISES:%=([a-z]+)%\)[^#]*## /\1N.M\t/p; s/^([a-zA-Z_.-]+)[^:]*:.*## /\1\t/p' $(MAKEFILE_LIST) | \
+	@sed -nE 's/^\$$\(NUMBERS:%=([a-z]+)%\):.*## /\1N\t/p; s/^\$$\(EXERCISES:%=([a-z]+)%\)[^#]*## /\1N.M\t/p; s/^([a-zA-Z_.-]+)[^:]*:.*## /\1\t/p' tools/lab.mk $(filter-out tools/lab.mk,$(MAKEFILE_LIST)) | \
 		awk -F '\t' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 	@printf '\nN is a chapter (%s), M an exercise of it.\n' "$(firstword $(NUMBERS)) to $(lastword $(NUMBERS))"
 
