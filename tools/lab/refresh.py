@@ -21,7 +21,7 @@ def pages():
 
 
 def number(value):
-    return f"{value + 1e-9:.2f}"
+    return f"{value + 1e-9:.2f}" if value is not None else "–"  # a batch had no exact count
 
 
 def chapter_costs(chapter):
@@ -33,7 +33,7 @@ def chapter_costs(chapter):
     for call, row in rows.items():
         mark = "**" if call == "total" else ""
         name = call if call in ("total", "operations") else f"`{call}`"
-        lines.append(f"| {mark}{name}{mark} | " + " | ".join(f"{mark}{number(row[k])}{mark}" for k in BATCHES) + " |")
+        lines.append(f"| {mark}{name}{mark} | " + " | ".join(f"{mark}{number(row.get(k))}{mark}" for k in BATCHES) + " |")
     return "\n".join(lines)
 
 
@@ -43,7 +43,7 @@ def summary():
     for c in finished(load_all()):
         rows = read_costs(TSV, c.number)
         if rows:
-            cells = " | ".join(number(rows["total"][k]) for k in BATCHES)
+            cells = " | ".join(number(rows["total"].get(k)) for k in BATCHES)
             lines.append(f"| [{c.number}](chapters/{c.name}/README.md) | {c.model} | {c.budget.get('total', '')} | {cells} |")
     return "\n".join(lines)
 
