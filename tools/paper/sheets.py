@@ -132,6 +132,6 @@ def summary(table):
     journey = "![The calls of one batch of eight requests, for each model](diagrams/journey.svg){.model .low}\n"
     parts = ['<header><p class="kind">Crossings · all models on two pages</p>\n\n# What a request costs\n</header>\n',
              journey if Path("diagrams/journey.svg").exists() else "", f'<div class="tight">\n\n{table}\n\n</div>\n',
-             '<div class="columns">\n', section_of(text, "The line of thought"), "\n</div>\n",
+             '<div class="in-two">\n', section_of(text, "The line of thought"), "\n</div>\n",
              '<div class="tight">\n', "## Which one, then?\n", section_of(text, "Which one, then?"), "\n</div>\n"]
     return "\n".join(parts)
