@@ -67,7 +67,7 @@ static void set_number(const struct server_option *o, const char *text)
 void read_options(int argc, char **argv, const struct server_option *own)
 {
 	struct option names[OWN_MAX + 5] = { { "host", required_argument, NULL, 'h' },
-					     { "help", no_argument, NULL, '?' } };
+					     { "help", no_argument, NULL, 'H' } };
 	const struct server_option *options[OWN_MAX + 5] = { NULL };
 	int count = 2, index;
 
@@ -86,7 +86,7 @@ void read_options(int argc, char **argv, const struct server_option *own)
 			host = optarg;
 		else if (found == ':')
 			usage_error(argv[optind - 1], "takes a value");
-		else if (optopt == 0 && strncmp(argv[optind - 1], "--help", 6) == 0)
+		else if (found == 'H')
 			help(own);
 		else
 			usage_error(argv[optind - 1], "is no option of this server");
