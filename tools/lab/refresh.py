@@ -4,7 +4,7 @@ from pathlib import Path
 
 import build
 from checks import Finding, failed
-from common import LabError, read_text, write_text
+from common import DONE, FAILED, LabError, read_text, write_text
 from costs import TSV, finished, table, traced
 from counter import BATCHES, read_costs
 from manifest import find, load_all
@@ -267,12 +267,25 @@ def content(kind, which, chapter):
 def refresh():
     """Writes every block anew from results of this machine."""
     build.instruments(["build/tools/trace", *(build.server("plain", "solutions", c) for c in finished(load_all()))])
+    missing = []
     for path, chapter in pages():
         old = read_text(path)
-        new = BLOCK.sub(lambda m: m[1] + content(m[2], m[3], chapter) + m[5], old)
+        new = BLOCK.sub(lambda found: renewed(found, chapter, missing), old)
         if new != old:
             write_text(path, new)
             print(f"refreshed: {path}")
+    for reason in dict.fromkeys(missing):
+        print(f"left as it was: {reason}")
+    return FAILED if missing else DONE
+
+
+def renewed(found, chapter, missing):
+    """A block with figures of this machine; as it was where there are none yet."""
+    try:
+        return found[1] + content(found[2], found[3], chapter) + found[5]
+    except LabError as why:
+        missing.append(str(why))
+        return found[0]
 
 
 def check():
