@@ -83,6 +83,21 @@ static uint64_t slabs(void)
 	return total;
 }
 
+static struct client *crowd[CROWD];
+
+static void open_crowd(struct server *s)
+{
+	for (int i = 0; i < CROWD; i++)
+		client_ping(crowd[i] = client_open(s, NULL));
+}
+
+static void close_crowd(struct server *s)
+{
+	for (int i = 0; i < CROWD; i++)
+		client_close(crowd[i]);
+	server_quiet(s);
+}
+
 static int by_value(const void *a, const void *b)
 {
 	return *(const long *)a > *(const long *)b ? 1 : -1;
@@ -94,17 +109,13 @@ static int by_value(const void *a, const void *b)
  */
 static long slabs_of_connection(struct server *s)
 {
-	static struct client *clients[CROWD];
 	long bytes[CROWDS];
 
 	for (int i = 0; i < CROWDS; i++) {
 		uint64_t before = slabs();
-		for (int j = 0; j < CROWD; j++)
-			client_ping(clients[j] = client_open(s, NULL));
+		open_crowd(s);
 		bytes[i] = before ? ((long)slabs() - (long)before) / CROWD : -1;
-		for (int j = 0; j < CROWD; j++)
-			client_close(clients[j]);
-		server_quiet(s);
+		close_crowd(s);
 	}
 	qsort(bytes, CROWDS, sizeof(bytes[0]), by_value);
 	return bytes[CROWDS / 2];
@@ -123,10 +134,10 @@ int main(int argc, char **argv)
 	switches = switches_of(s);
 	resident = server_rss(s);
 	space = size_of(s);
-	for (size_t i = 0; i < CROWD; i++)
-		client_ping(client_open(s, NULL));
+	open_crowd(s);
 	resident = (server_rss(s) - resident) / CROWD;
 	space = (size_of(s) - space) / CROWD;
+	close_crowd(s);
 	kernel = slabs_of_connection(s);
 	if (kernel >= 0)
 		snprintf(slab, sizeof(slab), "%ld", kernel);
