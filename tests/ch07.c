@@ -289,6 +289,15 @@ Test(ch07, ex1_reset_while_its_work_is_out)
 	done(s);
 }
 
+Test(ch07_counts, ex1_nobody_is_held_for_ever)
+{
+	needs("memory");
+	struct server *s = start("4", "128");
+
+	expect_the_gone_forgotten(s, "WORK 0 0", "+DONE");
+	done(s);
+}
+
 /* ---- 7.2 Come back to the loop ---- */
 
 /* Where all of the work was done while the loop was held: the index of the loop's first call after that; else 0. */
@@ -507,7 +516,7 @@ Test(ch07, ex4_ping_while_the_pool_is_full)
 	for (int i = 0; i < CLIENTS; i++) {
 		if (replied(clients[i]) > 0)
 			probe_fail(
-				"expected B's +PONG before any +DONE, but client %d has its reply: the loop must neither do the work nor wait for room",
+				"expected B's +PONG before any +DONE, but client %d has a reply already: the loop must neither do the work, nor wait for room, nor refuse",
 				i + 1);
 	}
 	expect("each gets its +DONE: work that found the pool full is done when there is room");
@@ -699,6 +708,56 @@ Test(ch07, ex4_closed_while_it_waits_for_room)
 	client_send(b, "WORK 0 1000\r\n");
 	client_expect(b, DONE);
 	expect_no_spin(s);
+	done(s);
+}
+
+/* The pool has work for 30 ms; clients whose work waits for room, with many bytes behind it, are killed meanwhile. */
+static void kill_the_parked(struct server *s, struct client *a, struct client **busy)
+{
+	enum { VICTIMS = 40, SIZE = 12000 };
+	static char rest[SIZE + 1];
+	unsigned long long ids[VICTIMS];
+	struct client **victims = clients_open(s, VICTIMS);
+
+	memset(rest, 'x', SIZE);
+	for (int i = 0; i < VICTIMS; i++)
+		ids[i] = client_id(victims[i]);
+	for (int i = 0; i < 2; i++)
+		client_send(busy[i], "WORK 0 30000\r\n");
+	server_quiet(s);
+	for (int i = 0; i < VICTIMS; i++)
+		client_send(victims[i], "WORK 0 0\r\n%s", rest);
+	server_quiet(s);
+	for (int i = 0; i < VICTIMS; i++) {
+		client_send(a, "CLIENT KILL ID %llu\r\n", ids[i]);
+		client_expect(a, ":1\r\n");
+		client_close(victims[i]);
+	}
+	for (int i = 0; i < 2; i++)
+		client_expect(busy[i], DONE);
+	server_quiet(s);
+}
+
+Test(ch07_counts, ex4_the_closed_are_let_go)
+{
+	enum { ROUNDS = 6, BOUND_KIB = 1024 }; /* what is closed and not freed takes more in two rounds */
+
+	needs("memory");
+	struct server *s = start("1", "1");
+	given("A and two others are connected; the pool has one worker, and its queue one place");
+	struct client *a = client_open(s, "A"), **busy = clients_open(s, 2);
+	given("the two have work in the pool, 40 more wait for room, and A has these killed");
+	kill_the_parked(s, a, busy);
+	uint64_t before = server_rss(s);
+	expect("%d times more, and the server has not grown: whoever is closed is freed once the list is past it",
+	       ROUNDS);
+	for (int i = 0; i < ROUNDS; i++)
+		kill_the_parked(s, a, busy);
+	uint64_t after = server_rss(s);
+	if (after > before + BOUND_KIB * 1024)
+		probe_fail(
+			"expected the server to grow by less than %d KiB, but it grew by %llu KiB: who takes a closed connection off a list retires it",
+			BOUND_KIB, (unsigned long long)(after - before) / 1024);
 	done(s);
 }
 

@@ -81,6 +81,39 @@ void ask_for_blob(struct client *c)
 	client_await_bytes(c);
 }
 
+static void come_and_go(struct server *s, const char *request, const char *reply, int rounds)
+{
+	enum { AT_ONCE = 100 };
+
+	for (int round = 0; round < rounds; round++) {
+		struct client **clients = clients_open(s, AT_ONCE);
+		for (int i = 0; i < AT_ONCE; i++)
+			client_send(clients[i], "%s\r\n", request);
+		for (int i = 0; i < AT_ONCE; i++) {
+			client_expect(clients[i], "%s\r\n", reply);
+			client_close(clients[i]);
+		}
+		server_quiet(s);
+	}
+}
+
+void expect_the_gone_forgotten(struct server *s, const char *request, const char *reply)
+{
+	enum { ROUNDS = 50, BOUND_KIB = 256 }; /* 5,000 connections that are never freed take three times as much */
+
+	given("some clients have come, sent %s, got the reply and gone: the server has all the memory it needs",
+	      request);
+	come_and_go(s, request, reply, 5);
+	uint64_t before = server_rss(s);
+	expect("after %d more the server has not grown: whoever is gone is freed", 100 * ROUNDS);
+	come_and_go(s, request, reply, ROUNDS);
+	uint64_t after = server_rss(s);
+	if (after > before + BOUND_KIB * 1024)
+		probe_fail(
+			"expected the server to grow by less than %d KiB, but it grew by %llu KiB: connections that are closed are still held",
+			BOUND_KIB, (unsigned long long)(after - before) / 1024);
+}
+
 void expect_stop(struct server *s, const char *call, struct client *const *clients, size_t count)
 {
 	server_quiet(s); /* else the signal might not meet it there */

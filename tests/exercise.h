@@ -51,6 +51,9 @@ void clients_ping(struct client **clients, size_t count);
 /* Asks for the largest BLOB, and returns when the first bytes of it are there. Nothing is read. */
 void ask_for_blob(struct client *c);
 
+/* Many clients come, send `request`, get `reply`, and go: the server does not grow. Needs "memory". */
+void expect_the_gone_forgotten(struct server *s, const char *request, const char *reply);
+
 /* SIGTERM meets the quiet server in `call` and ends it with status 0; the clients see the end. The last step of a test. */
 void expect_stop(struct server *s, const char *call, struct client *const *clients, size_t count);
 

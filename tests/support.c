@@ -310,6 +310,8 @@ void expect_files(struct server *s, size_t files)
 			return;
 		nanosleep(&step, NULL);
 	}
+	if (!server_alive(s))
+		probe_fail("expected the server to have %zu descriptors open, but %s", files, server_state(s));
 	probe_fail("expected the server to have %zu descriptors open, but it has %zu: %s (%s)", files, open,
 		   open > files ? "it leaks them" : "it closed one that it needs", server_state(s));
 }

@@ -1,0 +1,14 @@
+/* caught by: who takes a closed connection off a list retires it */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+/* as solved */
+/* ---- */
+static void resume(void)
+{
+	while (parked.first && pool_submit(parked.first))
+		list_take(&parked)->parked = false;
+}
