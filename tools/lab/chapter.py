@@ -153,8 +153,9 @@ def try_exercise(wanted):
         say(warning(built) + report.exercises(chapter, shown, state.read()["predictions"], place_in(attempt)))
         if verdict.state == "after":
             say([f"      If {verdict.waits_for} passed before, what you wrote for {wanted} has broken it."])
-        if verdict.state == "fail":
-            say(["", *failing_trace(attempt, verdict.failure)])
+        failing = [v for v in shown if v.state == "fail"]
+        if failing:
+            say(["", *failing_trace(attempt, failing[0].failure)])
     return DONE if verdict.state in ("pass", "skip") else unsolved()
 
 
