@@ -11,9 +11,12 @@ build/tools/peers/uv: build/tools/peers/uv.o
 build/tools/peers/event: build/tools/peers/event.o
 	$(call say,ld,$@)$(CC) $(CFLAGS) $^ -levent_core -o $@
 
+# Servers of all levels are held at once. One that polls would take the cores from all others.
+SCALE_SERVERS := $(filter-out %/08-zero-crossings/server,$(EXPERIMENT_SERVERS))
+
 .PHONY: scale peers
-scale: $(EXPERIMENT_SERVERS) build/tools/drive | $(EXPERIMENT_SETUP) ## what grows with idle connections: CPU per request, memory (QUICK=1)
-	@python3 tools/experiments/scale.py $(EXPERIMENT_SERVERS)
+scale: $(SCALE_SERVERS) build/tools/drive | $(EXPERIMENT_SETUP) ## what grows with idle connections: CPU per request, memory (QUICK=1)
+	@python3 tools/experiments/scale.py $(SCALE_SERVERS)
 
 peers: $(EXPERIMENT_SERVERS) build/tools/drive build/tools/peers/uv build/tools/peers/event | $(EXPERIMENT_SETUP) ## beside redis-server, libuv, libevent and PEER="COMMAND … {port}" (QUICK=1)
 	@python3 tools/experiments/peers.py $(EXPERIMENT_SERVERS)
