@@ -97,7 +97,7 @@ def costs():
     if fresh.exists():
         fresh.replace(TSV)
     print(meaning(measured))
-    print(f"\nwritten: {TSV}   next: make trace4 shows one such batch, call by call; make chapter4 is the lesson")
+    print(f"\nwritten: {TSV}   next: make trace4 TREE=solutions shows one such batch, call by call; make chapter4 is the lesson")
     return FAILED if failed else DONE
 
 
