@@ -137,7 +137,7 @@ def cost_table(chapter, costs, predicted=None):
         over = costs.over(chapter, call)
         line = f"    {call:<19}" + "".join(cell(costs.rows[call].get(k)) for k in BATCHES) + f"     {budget}"
         if call == "total":
-            line += "  " + mark("pass" if costs.within(chapter) else "fail")
+            line += "  " + mark("fail" if not costs.within(chapter) else "pass" if costs.whole(BATCHES) else "skip")
             line += f"      you predicted {float(predicted):.2f}" if predicted is not None else ""
         lines.append(paint("red", line) if over and call != "total" else line)
     return lines
