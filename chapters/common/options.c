@@ -15,11 +15,12 @@ enum {
 
 const char *program = "server";
 const char *host = "127.0.0.1";
-long port = 7000, backlog = 4096;
+long port = 7000, backlog = 4096, pace;
 
 static const struct server_option standard[] = {
 	{ "port", &port, 0, 65535, "TCP port; 0 lets the kernel choose" },
 	{ "backlog", &backlog, 1, 65535, "connections that may wait to be accepted" },
+	{ "pace", &pace, 0, 1000000, "loops that take a microsecond of WORK; 0: measured at the start" },
 	{ 0 },
 };
 
@@ -66,14 +67,14 @@ static void set_number(const struct server_option *o, const char *text)
 
 void read_options(int argc, char **argv, const struct server_option *own)
 {
-	struct option names[OWN_MAX + 5] = { { "host", required_argument, NULL, 'h' },
+	struct option names[OWN_MAX + 6] = { { "host", required_argument, NULL, 'h' },
 					     { "help", no_argument, NULL, 'H' } };
-	const struct server_option *options[OWN_MAX + 5] = { NULL };
+	const struct server_option *options[OWN_MAX + 6] = { NULL };
 	int count = 2, index;
 
 	for (const struct server_option *o = standard; o->name; o++, count++)
 		options[count] = o;
-	for (const struct server_option *o = own; o && o->name && count < OWN_MAX + 4; o++, count++)
+	for (const struct server_option *o = own; o && o->name && count < OWN_MAX + 5; o++, count++)
 		options[count] = o;
 	for (int i = 2; i < count; i++)
 		names[i] = (struct option){ options[i]->name, required_argument, NULL, 'n' };

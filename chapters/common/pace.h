@@ -8,7 +8,12 @@
 /* A clock that never goes back, in microseconds. Each system's start-up has its own. */
 double now_us(void);
 
-/* Takes some milliseconds of CPU. Call it before the first burn_us(). */
+/*
+ * Takes some milliseconds of CPU, unless --pace was given: where cores share
+ * what they compute with, as hyper-threads do, each start measures another
+ * pace, and servers that are to be compared should not. Call it before the
+ * first burn_us().
+ */
 void measure_pace(void);
 
 #endif

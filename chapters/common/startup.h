@@ -24,7 +24,7 @@ struct server_option {
 };
 
 /*
- * Reads --host, --port, --backlog and `own` (NULL for none). listen_socket()
+ * Reads --host, --port, --backlog, --pace and `own` (NULL for none). listen_socket()
  * does it; call it before, with the same, where an option matters earlier.
  */
 void read_options(int argc, char **argv, const struct server_option *own);
@@ -33,7 +33,7 @@ void read_options(int argc, char **argv, const struct server_option *own);
 void raise_descriptor_limit(void);
 
 /*
- * Reads --host, --port, --backlog and `own` (NULL for none); raises the soft
+ * Reads --host, --port, --backlog, --pace and `own` (NULL for none); raises the soft
  * limit on descriptors to the hard one; handles SIGTERM and SIGINT (see
  * `stopping`); listens, with `flags` for socket(2) (SOCK_NONBLOCK or 0); says
  * "listening on HOST:PORT" on stdout. Returns the listening descriptor.

@@ -136,6 +136,11 @@ def run_load(command, **options):
 
 # ---- what is measured ----
 
+# Loops in a microsecond of WORK, as a server's --pace: measured anew at each start it would differ from server to server,
+# where cores are hyper-threads, with what the other one did at that moment. What the work takes is measured, not believed.
+PACE = ["--pace", "2000"]
+
+
 def model_of(path):
     """build/plain/solutions/04-epoll/server → 4, epoll"""
     number, _, name = os.path.basename(os.path.dirname(path)).partition("-")

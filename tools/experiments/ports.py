@@ -29,9 +29,9 @@ def command(servers, model, size, cores):
     """The server of a model with so many workers, and how many of them may run."""
     port, pool = servers
     if model == words.POOL:
-        return [pool, "--threads", str(size)], size
+        return [pool, *bench.PACE, "--threads", str(size)], size
     running = cores if model == words.PORT else size
-    return [port, "--workers", str(size), "--concurrency", str(running)], running
+    return [port, *bench.PACE, "--workers", str(size), "--concurrency", str(running)], running
 
 
 def measure(servers, cores, found):

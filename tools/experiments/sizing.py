@@ -45,7 +45,7 @@ def request(ratio, drawn):
 def estimate_once(server, ratio, cores):
     """(S, W) in µs, of one request at a time: nobody waits for a thread or a core. S is the server's CPU clock, its loop
     included; W is what the pool says that jobs waited, or else what is left of the latency."""
-    row = bench.run_load([server, "--threads", "1"], connections=1, mix=request(ratio, False), warmup=.05,
+    row = bench.run_load([server, *bench.PACE, "--threads", "1"], connections=1, mix=request(ratio, False), warmup=.05,
                          duration=DURATION_S / 2, server_cores=cores, last_words=True)
     compute = row["server_cpu_ns_per_request"] / 1000
     said = POOL_SAID.search(row["said"])
@@ -63,7 +63,7 @@ def pools_for(work):
 
 
 def measure_one(server, work, pool, share):
-    row = bench.run_load([server, "--threads", str(pool)], connections=CONNECTIONS, rate=share * work.capacity,
+    row = bench.run_load([server, *bench.PACE, "--threads", str(pool)], connections=CONNECTIONS, rate=share * work.capacity,
                          mix=request(work.ratio, True), warmup=WARMUP_S, duration=DURATION_S, drain=DRAIN_S,
                          server_cores=work.cores)
     return words.Point(work, pool, share, row)
