@@ -203,8 +203,11 @@ def ceilings(work, points):
 
 def ceiling_sentence(works, points):
     shares = [ceilings(work, points) for work in works if of(points, work)]
-    return (f"The best throughput was {100 * min(shares):.0f} to {100 * max(shares):.0f} % of N/S: what is missing are the "
-            "switches between threads, the load itself, and whatever else this machine does.")
+    text = f"The best throughput was {100 * min(shares):.0f} to {100 * max(shares):.0f} % of N/S: "
+    if min(shares) > 1:
+        return text + ("more than there should be. S was measured one request at a time, and a core that sleeps in between "
+                       "computes slower than one that is kept busy.")
+    return text + "what is missing are the switches between threads, the load itself, and whatever else this machine does."
 
 
 def predicted_by_student():
