@@ -237,6 +237,22 @@ def zero():
     return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make zero`."])
 
 
+def asynchronous():
+    """Who does an operation's work, for chapter 6."""
+    lines = ["| 64 operations of a kind | inline | task work | worker thread |", "|---|---:|---:|---:|"]
+    lines += [f"| {row['operation']} | {row['inline']} | {row['task_work']} | {row['worker']} |" for row in records(TSV.with_name("async.tsv"))]
+    return "\n".join(lines)
+
+
+def idle():
+    """What an idle connection costs in the process and in the kernel, for chapter 6."""
+    lines = ["| an idle connection | resident in the server, bytes | in the kernel's slabs, both ends |", "|---|---:|---:|"]
+    for row in records(TSV.with_name("waits.tsv")):
+        if row["model"] in ("4-epoll", "5-epoll-et", "6-io_uring"):
+            lines.append(f"| {row['model']} | {row['rss_bytes_per_connection']} | {row['slab_bytes_per_connection']} |")
+    return "\n".join(lines)
+
+
 def records(path):
     """The rows of a result file, as dicts."""
     if not path.exists():
@@ -247,9 +263,12 @@ def records(path):
 
 TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings,
           "sizing": sizing, "ports": ports, "omission": omission, "ledger": ledger}
-TABLES |= {"handover": handover, "work": handed_over}
+TABLES |= {"handover": handover, "work": handed_over, "zero": zero, "async": asynchronous, "idle": idle}
 EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
+
+
+MARK = re.compile(r"<!-- (\w+)(?: \d+)?: begin -->")
 
 
 def content(kind, which, chapter):
@@ -295,6 +314,9 @@ def check():
         return
     for path, chapter in pages():
         text = read_text(path)
+        for mark in MARK.finditer(text):
+            if mark[1] not in [*EXACT, *TABLES]:
+                yield failed(f"{path} {mark[0]}", "make refresh knows no such mark")
         for found in BLOCK.finditer(text):
             if found[2] not in EXACT:
                 continue
