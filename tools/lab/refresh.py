@@ -81,14 +81,6 @@ def boundary():
     return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make boundary`."])
 
 
-def own_words():
-    """What chapter 0's finished program prints."""
-    path = TSV.with_name("boundary.txt")
-    if not path.exists():
-        raise LabError(f"there is no {path} yet: make boundary")
-    return f"```\n{path.read_text().rstrip()}\n```"
-
-
 def claims():
     """The ledger, for LESSONS.md: what is said, and what this machine says to it."""
     said = [line.split("\t") for line in run(["python3", "tools/claims", "--list"]).output.strip().split("\n")]
@@ -137,14 +129,6 @@ def handover():
             row = [number(cells.get((model, k, call), 0)) for call in calls]
             lines.append(f"| {words} | {k} | {' | '.join(row[:-1])} | **{row[-1]}** |")
     return "\n".join(lines)
-
-
-def handed_over():
-    """One batch of WORK, traced, for chapter 7."""
-    path = TSV.with_name("handover.txt")
-    if not path.exists():
-        raise LabError(f"there is no {path} yet: make handover")
-    return f"```\n{path.read_text().rstrip()}\n```"
 
 
 def course():
@@ -216,14 +200,6 @@ def ledger():
     return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make ledger`."])
 
 
-def omission():
-    """One run, two clocks, for chapter 7."""
-    path = TSV.with_name("omission.txt")
-    if not path.exists():
-        raise LabError(f"there is no {path} yet: make omission")
-    return f"```\n{path.read_text().rstrip()}\n```"
-
-
 def zero():
     """Chapter 8's server beside chapter 6's, for chapter 8."""
     path = TSV.with_name("zero.tsv")
@@ -253,21 +229,34 @@ def idle():
     return "\n".join(lines)
 
 
-def records(path):
-    """The rows of a result file, as dicts."""
+def result(path):
+    """A result file's text, or an error that names the command which makes it."""
     if not path.exists():
         raise LabError(f"there is no {path} yet: make {path.stem.split('-')[0]}")
-    lines = [line.split("\t") for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return path.read_text()
+
+
+def quoted(name):
+    """A writer of a block that shows what a command printed."""
+    return lambda: f"```\n{result(TSV.with_name(name)).rstrip()}\n```"
+
+
+def records(path):
+    """The rows of a result file, as dicts."""
+    lines = [line.split("\t") for line in result(path).splitlines() if line and not line.startswith("#")]
     return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
-TABLES = {"summary": summary, "scale": scale, "waits": waits, "boundary": boundary, "run": own_words, "claims": claims, "course": course, "rings": rings,
-          "sizing": sizing, "ports": ports, "omission": omission, "ledger": ledger}
-TABLES |= {"handover": handover, "work": handed_over, "zero": zero, "async": asynchronous, "idle": idle}
+TABLES = {
+    "summary": summary, "scale": scale, "waits": waits, "claims": claims, "course": course,
+    "boundary": boundary, "run": quoted("boundary.txt"),  # chapter 0
+    "async": asynchronous, "idle": idle,  # 6
+    "sizing": sizing, "omission": quoted("omission.txt"), "handover": handover, "work": quoted("handover.txt"),  # 7
+    "zero": zero, "rings": rings,  # 8
+    "ports": ports, "ledger": ledger,  # 9
+}
 EXACT = ("costs", "summary", "trace", "course", "exercises")  # the same on every machine; all others are times and sizes
 BLOCK = re.compile(rf"(<!-- ({'|'.join([*EXACT, *TABLES])})(?: (\d+))?: begin -->\n)(.*?)(<!-- \2(?: \d+)?: end -->)", re.S)
-
-
 MARK = re.compile(r"<!-- (\w+)(?: \d+)?: begin -->")
 
 
