@@ -272,9 +272,14 @@ def content(kind, which, chapter):
     return chapter_costs(chapter) + "\n" if chapter else f"```\n{table()}\n```\n"
 
 
+def build_traced():
+    """What the traces in the texts are made with."""
+    build.instruments(["build/tools/trace", *(build.server("plain", "solutions", c) for c in finished(load_all()))])
+
+
 def refresh():
     """Writes every block anew from results of this machine."""
-    build.instruments(["build/tools/trace", *(build.server("plain", "solutions", c) for c in finished(load_all()))])
+    build_traced()
     missing = []
     for path, chapter in pages():
         old = read_text(path)
@@ -301,6 +306,7 @@ def check():
     if not TSV.exists():
         yield Finding("figures", "skipped", f"no {TSV}: make costs")
         return
+    build_traced()
     for path, chapter in pages():
         text = read_text(path)
         for mark in MARK.finditer(text):
