@@ -387,8 +387,11 @@ Test(ch09, ex4_tells_until_all_is_read)
 
 	memset(text, 'x', SIZE);
 	text[SIZE] = '\0';
-	given("client A and a holder are connected and quiet");
-	struct client *holder = client_open(s, "the holder"), *a = client_open(s, "A");
+	expect("a holder and A, who come one after the other, are answered, and answered again: each event is told");
+	struct client *holder = client_open(s, "the holder"), *a;
+	client_ping(holder);
+	client_ping(holder);
+	a = client_open(s, "A");
 	client_ping(a);
 	server_quiet(s);
 	given("the loop is held; A sends one ECHO of %d bytes, which takes three reads, and then nothing more", SIZE);

@@ -117,7 +117,9 @@ class Load(unittest.TestCase):
     def test_a_tail_is_lower_only_where_that_is_certain(self):
         self.assertEqual(load.by_tail([(.8, .7, .9), (.9, .8, .99)]), "holds")
         self.assertEqual(load.by_tail([(.8, .7, .9), (.9, .8, 1.1)]), "depends")
-        self.assertEqual(load.by_tail([(.9, .5, 1.2)]), "fails")
+        self.assertEqual(load.by_tail([(.9, .5, 1.2)]), "depends")
+        self.assertEqual(load.by_tail([(.9, .5, 1.2), (1.3, 1.1, 1.5)]), "fails")
+        self.assertEqual(load.by_tail([(.9, .8, .99), (1.3, 1.1, 1.5)]), "depends")
 
 
 class Uring(unittest.TestCase):

@@ -1,4 +1,4 @@
-/* caught by: A expected */
+/* caught by: the holder expected */
 /* on: ex4_tells_until_all_is_read */
 /* as solved */
 /* ---- */

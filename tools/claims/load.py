@@ -122,11 +122,15 @@ def tail():
             words.append(f"{name} at {100 * level:.0f} % × {bench.times(*ratio)}")
         medians = ", ".join(f"{model} {bench.median([p for p, _ in pairs]):,.0f}" for model, pairs in rounds.items())
         words.append(f"(p99 in µs: {medians})")
+    if not any(high < 1 or low > 1 for _, low, high in found):
+        words.append("an interval that holds 1 does not tell them apart")
     return Verdict(by_tail(found), f"{PAIR[1]} ({crossings[PAIR[1]]:g} crossings) to {PAIR[0]} ({crossings[PAIR[0]]:g}), "
                    f"{limit:,.0f} a second being all: " + ", ".join(words))
 
 
 def by_tail(ratios):
-    """[(ratio, low, high)] of few crossings to many: holds where all are certainly lower, fails where none is."""
-    lower = [high < 1 for _, _, high in ratios]
-    return "holds" if all(lower) else "depends" if any(lower) else "fails"
+    """[(ratio, low, high)] of few crossings to many. Holds: all certainly lower. Fails: some certainly higher, none lower."""
+    lower, higher = [high < 1 for _, _, high in ratios], [low > 1 for _, low, _ in ratios]
+    if all(lower):
+        return "holds"
+    return "fails" if any(higher) and not any(lower) else "depends"

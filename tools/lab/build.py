@@ -5,6 +5,7 @@ import re
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import programs
@@ -130,7 +131,12 @@ def sources_hash(chapter, tree):
 
 def flags(variant, chapter, program="server"):
     """How make would compile one of a chapter's programs: compiler and flags, and what it links."""
-    words = [f"VARIANT={variant}", f"CHAPTER={chapter.name}", f"PROGRAM={program}"]
+    return asked_flags(variant, chapter.name, program)
+
+
+@cache  # hundreds of variants ask for the same few
+def asked_flags(variant, chapter, program):
+    words = [f"VARIANT={variant}", f"CHAPTER={chapter}", f"PROGRAM={program}"]
     done = run(["make", "--no-print-directory", "lab-flags", *words])
     if done.code != 0:
         raise LabError(f"make lab-flags: {done.output}")
