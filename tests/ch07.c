@@ -218,6 +218,45 @@ Test(ch07_counts, ex1_what_a_sleeping_worker_costs)
 	done(s);
 }
 
+/* How many workers made any call at all. */
+static size_t awake(struct server *s, struct calls c)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < c.count; i++) {
+		size_t j = 0;
+		while (j < i && c.all[j].tid != c.all[i].tid)
+			j++;
+		count += j == i && is_workers(s, &c.all[i]);
+	}
+	return count;
+}
+
+Test(ch07_counts, ex1_one_job_wakes_one_worker)
+{
+	enum { ROUNDS = 5 };
+	struct server *s = start_traced("8", "8");
+	size_t least = 0;
+
+	given("client A is connected and quiet; the pool's 8 workers sleep; the server is traced");
+	struct client *a = client_open(s, "A");
+	client_ping(a);
+	given("%d times A sends WORK 0 0, and gets its reply", ROUNDS);
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t from = server_quiet(s);
+		client_send(a, "WORK 0 0\r\n");
+		client_expect(a, DONE);
+		size_t woken = awake(s, calls_between(s, from, server_quiet(s)));
+		least = i == 0 || woken < least ? woken : least;
+	}
+	expect("each time one worker wakes, and seven sleep on");
+	if (least > 1)
+		probe_fail(
+			"expected one worker to wake for one job, but %zu did, of which all but one found nothing to do",
+			least);
+	done(s);
+}
+
 Test(ch07, ex1_no_work_is_lost)
 {
 	enum { CLIENTS = 16, EACH = 250 };
