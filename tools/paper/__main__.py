@@ -16,8 +16,8 @@ import answers  # noqa: E402
 import manifest  # noqa: E402
 import pdf  # noqa: E402
 import process  # noqa: E402
-import refresh  # noqa: E402
 import sheets  # noqa: E402
+import tables  # noqa: E402
 from common import DONE, ROOT, USAGE, LabError, scratch  # noqa: E402
 from costs import TSV  # noqa: E402
 from counter import read_costs  # noqa: E402
@@ -41,7 +41,7 @@ def plan(words):
         costs = read_costs(TSV, chapter.number) if TSV.exists() else {}
         yield f"{chapter.name}-answers", f"{title}: answers", sheets.answers_sheet(chapter, found, costs)
     if not words or "summary" in words:
-        yield "summary", "Crossings: all models", sheets.summary(refresh.summary())
+        yield "summary", "Crossings: all models", sheets.summary(tables.summary())
 
 
 def make(job):
