@@ -21,6 +21,7 @@ import mutant  # noqa: E402
 import programs  # noqa: E402
 import render  # noqa: E402
 import report  # noqa: E402
+import student  # noqa: E402
 import suite  # noqa: E402
 
 README = """# 4 · epoll — the kernel keeps the list
@@ -163,6 +164,18 @@ class Render(unittest.TestCase):
         broken = SOLUTION.replace("\tsolved_two();", "\tif (x) {").replace("#endif\n}", "#ifdef NAIVE_4_3\n#endif\n#endif\n}")
         lines = [line for _, line, _ in check_manifest.region_rules("s.c", broken)[0]]
         self.assertEqual(lines, [23, 12])
+
+
+class Outline(unittest.TestCase):
+    def test_each_function_is_the_same_changed_new_or_gone(self):
+        old = "static int kept(int a)\n{\n\treturn a;\n}\n\nstatic void lost(void)\n{\n}\n\nint main(void)\n{\n\treturn 0;\n}\n"
+        new = old.replace("lost", "found").replace("return 0", "return 1")
+        lines = "\n".join(student.outline("old", "new", render.functions(old), render.functions(new)))
+        for kind, name in (("the same", "kept"), ("changed", "main"), ("new", "found"), ("gone", "lost")):
+            self.assertRegex(lines, rf"(?m)^  {kind} +{name}$")
+
+    def test_a_declaration_is_no_function(self):
+        self.assertEqual(render.functions("static struct conn *first;\nint f(void);\nstatic int a[] = {\n\t1,\n};\n"), {})
 
 
 class Give(unittest.TestCase):

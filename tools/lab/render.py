@@ -130,6 +130,18 @@ def function_at(text, index):
     return name
 
 
+def functions(text):
+    """{name: its definition} of a file in the house's style, in which a definition ends with a brace at the margin."""
+    lines, found, name, start = text.split("\n"), {}, None, 0
+    for index, line in enumerate(lines):
+        begun = FUNCTION.match(line)
+        if begun and "=" not in line:
+            name, start = begun[1], index
+        if line.startswith("}") and name:
+            found[name], name = "\n".join(lines[start : index + 1]), None
+    return found
+
+
 def line_of_function(text, name):
     for number, line in enumerate(text.split("\n"), 1):
         found = FUNCTION.match(line)

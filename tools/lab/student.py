@@ -1,6 +1,7 @@
 """What a student types besides `make chapterN`: hint, predict, progress, reset, diff, run."""
 import os
 import subprocess
+import textwrap
 from pathlib import Path
 
 import build
@@ -12,6 +13,7 @@ from common import DONE, USAGE, LabError, confirm, on_terminal, paint, read_text
 from process import environment
 
 PORT = 7000  # the contract's default
+WIDTH = 100
 
 
 def hint(wanted):
@@ -109,6 +111,20 @@ def reset(number):
     return DONE
 
 
+def outline(old, new, before, after):
+    """What becomes of each function, {name: text} of both files: the whole change at a glance."""
+    kinds = {
+        "the same": [name for name in after if before.get(name) == after[name]],
+        "changed": [name for name in after if name in before and before[name] != after[name]],
+        "new": [name for name in after if name not in before],
+        "gone": [name for name in before if name not in after],
+    }
+    yield paint("bold", f"{old} -> {new}")
+    for kind, names in kinds.items():
+        if names:
+            yield textwrap.fill(", ".join(names), WIDTH, initial_indent=f"  {kind:<10}", subsequent_indent=" " * 12)
+
+
 def diff(number):
     """What a chapter changes: the chapter it refines, solved, against the student's file (or the solved one)."""
     chapter = manifest.find(number)
@@ -119,12 +135,21 @@ def diff(number):
     with scratch() as directory:
         for file in chapter.files:
             old, new = Path(base.name, file), Path(ours, chapter.name, file)
-            write_text(Path(directory, old), render.clean(render.solution_text(base, file)) if file in base.files else "")
-            write_text(Path(directory, new), render.clean(read_text(new)) if ours == "solutions" else read_text(new))
-            words = ["git", "diff", "--no-index", "--no-prefix", "--color=auto", "--", str(old), str(new)]
-            if subprocess.run(words, env=environment(None), cwd=directory).returncode > 1:
-                raise LabError("git diff failed")
+            texts = [render.clean(render.solution_text(base, file)) if file in base.files else "",
+                     render.clean(read_text(new)) if ours == "solutions" else read_text(new)]
+            print("\n".join(outline(old if texts[0] else "(no such file)", new, *map(render.functions, texts))), flush=True)
+            if texts[0]:  # what is new as a whole is no difference
+                difference(directory, (old, new), texts)
     return DONE
+
+
+def difference(directory, paths, texts):
+    for path, text in zip(paths, texts):
+        write_text(Path(directory, path), text)
+    # Without what only moved to the right: it is no change to a reader.
+    words = ["git", "diff", "--no-index", "--no-prefix", "--color=auto", "--histogram", "-w", "-U1", "--", *map(str, paths)]
+    if subprocess.run(words, env=environment(None), cwd=directory).returncode > 1:
+        raise LabError("git diff failed")
 
 
 def run(number):
