@@ -1,4 +1,5 @@
 /* caught by: each byte must be waited for */
+/* on: ex2_two_switches_a_round */
 	/* The parent gives three bytes before it waits: amortized, and no ping-pong any more. */
 	pid_t partner = fork();
 	for (long i = 0; i < n && partner == 0; i++) {

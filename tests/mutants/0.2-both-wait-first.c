@@ -1,4 +1,5 @@
 /* caught by: threads wait in read */
+/* on: ex2_two_switches_a_round */
 	pid_t partner = fork();
 	for (long i = 0; i < n && partner == 0; i++) {
 		take(there, 1);

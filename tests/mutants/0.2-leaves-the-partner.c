@@ -1,4 +1,5 @@
 /* caught by: the partner's switches count once it was waited for */
+/* on: ex2_two_switches_a_round */
 	pid_t partner = fork();
 	for (long i = 0; i < n && partner == 0; i++) {
 		take(there, 1);

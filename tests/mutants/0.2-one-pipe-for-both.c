@@ -1,4 +1,5 @@
 /* caught by: keeps its core */
+/* on: ex2_two_switches_a_round */
 	/* The parent takes its own byte from the pipe before the partner can. */
 	pid_t partner = fork();
 	if (partner == 0) {

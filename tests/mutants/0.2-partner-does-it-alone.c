@@ -1,4 +1,5 @@
 /* caught by: keeps its core */
+/* on: ex2_two_switches_a_round */
 	/* There are two processes, and one of them does everything. */
 	pid_t partner = fork();
 	for (long i = 0; i < n && partner == 0; i++) {

@@ -1,2 +1,3 @@
 /* caught by: the last chunk holds what is left, no less and no more */
+/* on: ex3_bytes_per_crossing */
 		long size = chunk;

@@ -1,4 +1,5 @@
 /* caught by: expected 157 writes */
+/* on: ex3_bytes_per_crossing */
 		/* A length first and then what it is the length of: two calls where one would do. */
 		long size = bytes - moved < chunk ? bytes - moved : chunk;
 		if (size > 1) {

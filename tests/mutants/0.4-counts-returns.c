@@ -1,4 +1,5 @@
 /* caught by: expected count=2000, but it counted 0 */
+/* on: ex4_calls_are_not_stops */
 		/* On the way out the number of the call is not told: what is read there belongs to the result. */
 		struct __ptrace_syscall_info stop;
 

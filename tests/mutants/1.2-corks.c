@@ -1,4 +1,5 @@
 /* caught by: expected 2 system calls for 16 requests */
+/* on: ex2_sixteen_requests */
 	/* One packet, but as many crossings as before, and two more: 3 is TCP_CORK, 6 IPPROTO_TCP. */
 	int on = 1, off = 0;
 	setsockopt(c->fd, 6, 3, &on, sizeof(on));

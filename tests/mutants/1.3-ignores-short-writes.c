@@ -1,4 +1,5 @@
 /* caught by: the slow client expected */
+/* on: ex3_a_write_is_cut_short */
 	if (n < 0 && errno == EINTR)
 		return true;
 	if (n < 0)

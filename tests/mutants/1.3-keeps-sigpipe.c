@@ -1,4 +1,5 @@
 /* caught by: the server died of SIGPIPE */
+/* on: ex3_leaves_with_replies_owed */
 	if (n < 0 && errno == EINTR)
 		return true; /* the next verdict is to write again */
 	if (n < 0)

@@ -1,4 +1,5 @@
 /* caught by: it leaks them */
+/* on: ex3_leaves_with_replies_owed */
 	if (n < 0 && errno == EINTR)
 		return true;
 	if (n < 0) {

@@ -1,4 +1,5 @@
 /* caught by: A expected the end of the connection */
+/* on: ex4_a_thread_that_can_not_start */
 	pthread_attr_t attr;
 	pthread_t thread;
 

@@ -1,4 +1,5 @@
 /* caught by: B expected "+PONG */
+/* on: ex4_a_silent_client_stops_nobody */
 	pthread_attr_t attr;
 	pthread_t thread;
 

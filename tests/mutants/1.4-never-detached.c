@@ -1,4 +1,5 @@
 /* caught by: the stack of a thread is kept until it is joined */
+/* on: ex4_a_thread_leaves_nothing */
 	pthread_attr_t attr;
 	pthread_t thread;
 

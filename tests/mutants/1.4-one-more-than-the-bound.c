@@ -1,4 +1,5 @@
 /* caught by: D expected a line */
+/* on: ex4_refuses_at_the_bound */
 	pthread_attr_t attr;
 	pthread_t thread;
 

@@ -1,4 +1,5 @@
 /* caught by: expected 60 system calls at the most */
+/* on: ex5_few_calls_while_full */
 /* Out of descriptors: accept would fail again at once. Sleep until a connection is closed, but not for long. */
 static void wait_for_room(void)
 {

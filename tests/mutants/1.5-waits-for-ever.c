@@ -1,4 +1,5 @@
 /* caught by: the one that waits expected "+PONG */
+/* on: ex5_recovers_though_nobody_leaves */
 /* Out of descriptors: accept would fail again at once. Sleep until a connection is closed, but not for long. */
 static void wait_for_room(void)
 {

@@ -1,4 +1,5 @@
 /* caught by: cannot wait for events: Interrupted system call */
+/* on: ex1_ends_when_told */
 		struct timeval retry = { .tv_usec = ACCEPT_RETRY_MS * 1000 };
 		fd_set readable = want_read, writable = want_write;
 		int n = select(highest + 1, &readable, &writable, NULL, accept_paused ? &retry : NULL);

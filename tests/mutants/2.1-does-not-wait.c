@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex1_sleeps_until_asked */
 		struct timeval retry = { 0 };
 		fd_set readable = want_read, writable = want_write;
 		int n = select(highest + 1, &readable, &writable, NULL, &retry);

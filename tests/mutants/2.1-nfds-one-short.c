@@ -1,4 +1,5 @@
 /* caught by: C expected "+PONG */
+/* on: ex1_sleeps_until_asked */
 		struct timeval retry = { .tv_usec = ACCEPT_RETRY_MS * 1000 };
 		fd_set readable = want_read, writable = want_write;
 		int n = select(highest, &readable, &writable, NULL, accept_paused ? &retry : NULL);

@@ -1,4 +1,5 @@
 /* caught by: expected 17 system calls for 8 requests */
+/* on: ex1_one_call_reports_them_all */
 		struct timeval retry = { .tv_usec = ACCEPT_RETRY_MS * 1000 };
 		fd_set readable = want_read, writable = want_write;
 		int n = select(highest + 1, &readable, &writable, NULL, accept_paused ? &retry : NULL);

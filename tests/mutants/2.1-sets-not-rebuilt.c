@@ -1,4 +1,5 @@
 /* caught by: the server waits in select */
+/* on: ex1_one_silent_client_stops_nobody */
 		struct timeval retry = { .tv_usec = ACCEPT_RETRY_MS * 1000 };
 		/* The answer is written over the question: who was not ready is not asked about again. */
 		int n = select(highest + 1, &want_read, &want_write, NULL, accept_paused ? &retry : NULL);

@@ -1,4 +1,5 @@
 /* caught by: of 1048588 bytes the server closed the connection */
+/* on: ex2_others_are_served_meanwhile */
 	if (n >= 0)
 		conn_sent(c, (size_t)n);
 	else

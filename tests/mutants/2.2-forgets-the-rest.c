@@ -1,4 +1,5 @@
 /* caught by: the server waits in select */
+/* on: ex2_others_are_served_meanwhile */
 	if (n >= 0)
 		conn_sent(c, conn_unsent(c)); /* as if n were all of it */
 	else if (errno != EAGAIN)

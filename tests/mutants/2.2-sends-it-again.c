@@ -1,4 +1,5 @@
 /* caught by: on they differ */
+/* on: ex2_others_are_served_meanwhile */
 	if (n >= 0 && (size_t)n == conn_unsent(c))
 		conn_sent(c, (size_t)n);
 	else if (n < 0 && errno != EAGAIN)

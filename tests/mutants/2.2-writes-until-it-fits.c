@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex2_others_are_served_meanwhile */
 	if (n >= 0)
 		conn_sent(c, (size_t)n);
 	else if (errno != EAGAIN)

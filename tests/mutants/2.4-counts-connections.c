@@ -1,4 +1,5 @@
 /* caught by: out of bounds */
+/* on: ex4_refuses_what_no_set_can_hold */
 	/* The wall is a number of a descriptor, not a number of connections. */
 	int connections = 0;
 	for (struct conn *other = conn_first(); other; other = conn_after(other))

@@ -1,4 +1,5 @@
 /* caught by: expected the end of the connection */
+/* on: ex4_refuses_what_no_set_can_hold */
 	struct conn *c = fd < FD_SETSIZE ? conn_new(fd) : NULL;
 	if (!c) {
 		/* FD_SET beyond FD_SETSIZE writes past the end of the set: undefined behaviour. */

@@ -1,4 +1,5 @@
 /* caught by: expected 2496 clients to be served, but 2047 were */
+/* on: ex1_as_many_as_there_are_descriptors */
 	if (count == 2048)
 		return false;
 	if (count == room) {

@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex1_sleeps_until_asked */
 	if (count == room) {
 		nfds_t larger = room ? 2 * room : 64;
 		struct pollfd *p = realloc(polled, larger * sizeof(*p));

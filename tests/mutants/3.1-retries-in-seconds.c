@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex1_as_many_as_there_are_descriptors */
 	if (count == room) {
 		nfds_t larger = room ? 2 * room : 64;
 		struct pollfd *p = realloc(polled, larger * sizeof(*p));

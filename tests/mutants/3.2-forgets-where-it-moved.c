@@ -1,4 +1,5 @@
 /* caught by: heap-use-after-free in on_event */
+/* on: ex2_those_who_stay_are_found */
 	count--; /* the last takes its place: the array has no holes */
 	polled[c->slot] = polled[count];
 	conns[c->slot] = conns[count];

@@ -1,4 +1,5 @@
 /* caught by: expected 1 poll, but there were 8 */
+/* on: ex3_nobody_is_skipped */
 		for (nfds_t i = n > 0 ? count : 0; i-- > 0;) {
 			short events = i < count ? polled[i].revents : 0;
 			if (events == 0)

@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex4_sleeps_meanwhile */
 	if (c->fd >= 0)
 		polled[c->slot].events = POLLIN | (conn_unsent(c) > 0 ? POLLOUT : 0);
 /* ---- */

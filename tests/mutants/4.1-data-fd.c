@@ -1,4 +1,5 @@
 /* caught by: member access within misaligned address */
+/* on: ex1_serves_and_sleeps */
 	/* data is a union: who stores fd has overwritten ptr. */
 	struct epoll_event event = { .events = events, .data.fd = c->fd };
 	if (epoll_ctl(epoll_fd, how, c->fd, &event))

@@ -1,4 +1,5 @@
 /* caught by: cannot wait for events: Interrupted system call */
+/* on: ex1_ends_when_told */
 	struct epoll_event event = { .events = events, .data.ptr = c };
 	if (epoll_ctl(epoll_fd, how, c->fd, &event))
 		conn_close(c);

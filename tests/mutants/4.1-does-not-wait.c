@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex1_serves_and_sleeps */
 	struct epoll_event event = { .events = events, .data.ptr = c };
 	if (epoll_ctl(epoll_fd, how, c->fd, &event))
 		conn_close(c);

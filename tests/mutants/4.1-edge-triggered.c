@@ -1,4 +1,5 @@
 /* caught by: the server waits in epoll_wait */
+/* on: ex1_is_told_again */
 	struct epoll_event event = { .events = events | EPOLLET, .data.ptr = c };
 	if (epoll_ctl(epoll_fd, how, c->fd, &event))
 		conn_close(c);

@@ -1,4 +1,5 @@
 /* caught by: the most that one returned was 1 */
+/* on: ex1_one_wait_for_all_that_are_ready */
 	struct epoll_event event = { .events = events, .data.ptr = c };
 	if (epoll_ctl(epoll_fd, how, c->fd, &event))
 		conn_close(c);

@@ -1,4 +1,5 @@
 /* caught by: expected the end of the connection */
+/* on: ex1_closing_is_enough */
 	/* close(c->fd) closes one of two descriptors: the socket stays open, and on the list. */
 	struct epoll_event event = { .events = events, .data.ptr = c };
 	if (epoll_ctl(epoll_fd, how, how == EPOLL_CTL_ADD ? dup(c->fd) : c->fd, &event))

@@ -1,4 +1,5 @@
 /* caught by: expected 9 calls with EPOLL_CTL_ADD */
+/* on: ex1_registers_once */
 	struct epoll_event event = { .events = events, .data.ptr = c };
 	if (epoll_ctl(epoll_fd, how, c->fd, &event))
 		conn_close(c);

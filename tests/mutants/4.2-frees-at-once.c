@@ -1,4 +1,5 @@
 /* caught by: heap-use-after-free in on_event */
+/* on: ex2_stale_event */
 	conn_free(c);
 /* ---- */
 /* ---- */

@@ -1,4 +1,5 @@
 /* caught by: closed connections are never freed */
+/* on: ex2_memory_comes_back */
 	conn_retire(c);
 /* ---- */
 /* ---- */

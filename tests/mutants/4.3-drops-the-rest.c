@@ -1,4 +1,5 @@
 /* caught by: the server waits in epoll_wait */
+/* on: ex3_two_calls_for_a_reply_that_is_stuck */
 	if (c->fd < 0 || events == c->events)
 		return;
 	c->events = events;

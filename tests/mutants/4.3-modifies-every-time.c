@@ -1,4 +1,5 @@
 /* caught by: but 8 replies cost */
+/* on: ex3_no_call_for_a_reply_that_fits */
 	if (c->fd < 0)
 		return;
 /* ---- */

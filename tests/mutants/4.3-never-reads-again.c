@@ -1,4 +1,5 @@
 /* caught by: the slow client expected "+PONG */
+/* on: ex3_reads_again_afterwards */
 	if (c->events)
 		events &= c->events | EPOLLOUT;
 	if (c->fd < 0 || events == c->events)

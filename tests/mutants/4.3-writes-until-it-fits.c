@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex3_others_are_served_meanwhile */
 	if (c->fd < 0 || events == c->events)
 		return;
 	c->events = events;

@@ -1,4 +1,5 @@
 /* caught by: the server waits in write */
+/* on: ex4_none_of_them_blocks */
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0) {

@@ -1,4 +1,5 @@
 /* caught by: there was also setsockopt */
+/* on: ex4_few_waits_for_a_burst */
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {

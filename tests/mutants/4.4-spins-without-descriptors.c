@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex4_out_of_descriptors */
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {

@@ -1,4 +1,5 @@
 /* caught by: expected a bound on the accepts in a row */
+/* on: ex4_the_others_have_a_turn */
 	for (;;) {
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {

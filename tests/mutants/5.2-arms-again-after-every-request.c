@@ -1,4 +1,5 @@
 /* caught by: expected 1 epoll_ctl */
+/* on: ex2_one_call_for_a_whole_life */
 static void watch(struct conn *c)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c };

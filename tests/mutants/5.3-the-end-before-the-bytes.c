@@ -1,4 +1,5 @@
 /* caught by: expected */
+/* on: ex3_end_behind_a_short_read */
 /* as solved */
 /* ---- */
 			struct conn *c = events[i].data.ptr;

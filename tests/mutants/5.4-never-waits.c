@@ -1,4 +1,5 @@
 /* caught by: the server never came to rest */
+/* on: ex4_the_rest_has_its_turn */
 /* as solved */
 /* ---- */
 /* as solved */

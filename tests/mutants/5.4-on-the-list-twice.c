@@ -1,4 +1,5 @@
 /* caught by: the server is looping */
+/* on: ex4_a_turn_for_everyone */
 /* as solved */
 /* ---- */
 /* as solved */

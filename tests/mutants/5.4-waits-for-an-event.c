@@ -1,4 +1,5 @@
 /* caught by: A expected "+PONG */
+/* on: ex4_the_rest_has_its_turn */
 /* as solved */
 /* ---- */
 /* as solved */

@@ -1,4 +1,5 @@
 /* caught by: server */
+/* on: ex1_submits_and_is_told */
 /* as solved */
 /* ---- */
 /* as solved */

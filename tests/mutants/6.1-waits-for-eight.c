@@ -1,4 +1,5 @@
 /* caught by: A expected "+PONG */
+/* on: ex1_submits_and_is_told */
 /* as solved */
 /* ---- */
 /* as solved */

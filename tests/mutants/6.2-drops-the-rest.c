@@ -1,4 +1,5 @@
 /* caught by: the slow client expected */
+/* on: ex2_a_reply_larger_than_the_socket */
 /* as solved */
 /* ---- */
 	conn_sent(c, conn_unsent(c));

@@ -1,4 +1,5 @@
 /* caught by: the slow client expected */
+/* on: ex2_a_reply_larger_than_the_socket */
 /* as solved */
 /* ---- */
 	if (result >= 0 && (size_t)result < conn_unsent(c) && c->fd >= 0) {

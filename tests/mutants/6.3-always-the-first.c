@@ -1,4 +1,5 @@
 /* caught by: expected */
+/* on: ex3_fifteen_thousand */
 /* as solved */
 /* ---- */
 /* as solved */

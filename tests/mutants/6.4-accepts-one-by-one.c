@@ -1,4 +1,5 @@
 /* caught by: 64 connections, but */
+/* on: ex4_one_accept_for_a_burst */
 static void watch_listener(void)
 {
 	struct io_uring_sqe *sqe = next_sqe();

@@ -1,4 +1,5 @@
 /* caught by: expected */
+/* on: ex5_more_bytes_than_buffers */
 /* as solved */
 /* ---- */
 		else if (result == -ENOBUFS)

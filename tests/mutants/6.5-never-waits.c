@@ -1,4 +1,5 @@
 /* caught by: server */
+/* on: ex5_more_bytes_than_buffers */
 /* as solved */
 /* ---- */
 /* as solved */

@@ -1,4 +1,5 @@
 /* caught by: expected the victim */
+/* on: ex5_the_idle_victim_of_a_flood */
 /* as solved */
 /* ---- */
 /* as solved */

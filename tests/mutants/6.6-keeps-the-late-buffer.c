@@ -1,4 +1,5 @@
 /* caught by: receives ended for want of buffers */
+/* on: ex6_a_late_completion_has_a_buffer */
 /* as solved */
 /* ---- */
 /* as solved */

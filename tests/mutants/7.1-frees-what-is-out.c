@@ -1,4 +1,5 @@
 /* caught by: heap-use-after-free */
+/* on: ex1_closed_while_its_work_is_out */
 /* as solved */
 /* ---- */
 /* as solved */

@@ -1,4 +1,5 @@
 /* caught by: expected "+DONE */
+/* on: ex2_a_burst_is_one_wake_up */
 /* as solved */
 /* ---- */
 /* as solved */

@@ -1,4 +1,5 @@
 /* caught by: who takes a closed connection off a list retires it */
+/* on: ex4_the_closed_are_let_go */
 /* as solved */
 /* ---- */
 /* as solved */

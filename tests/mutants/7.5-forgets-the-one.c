@@ -1,4 +1,5 @@
 /* caught by: threads, rounded, but there are */
+/* on: ex5_for_every_core */
 /* as solved */
 /* ---- */
 	double size = (double)cores * (double)wait_us / (double)(cpu_us > 0 ? cpu_us : 1) + 0.5;

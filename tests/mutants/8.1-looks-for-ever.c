@@ -1,4 +1,5 @@
 /* caught by: never came to rest */
+/* on: ex1_no_call_while_requests_come */
 static unsigned look(struct io_uring_cqe **cqes, long us)
 {
 	(void)us;

@@ -1,4 +1,5 @@
 /* caught by: expected fewer than 50 system calls */
+/* on: ex1_no_call_while_requests_come */
 static unsigned look(struct io_uring_cqe **cqes, long us)
 {
 	for (; us > 0; us--) {

@@ -1,4 +1,5 @@
 /* caught by: expected "+PONG */
+/* on: ex2_full_table */
 /* as solved */
 /* ---- */
 /* as solved */

@@ -1,4 +1,5 @@
 /* caught by: expected 1 send without a copy */
+/* on: ex3_and_is_not_asked_again */
 	if (flags & IORING_CQE_F_MORE) {
 		c->taken = result;
 		return;

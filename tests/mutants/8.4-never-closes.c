@@ -1,4 +1,5 @@
 /* caught by: expected "+PONG */
+/* on: ex4_broken_by_a_reset */
 /* as solved */
 /* ---- */
 	if (result == -ECANCELED)

@@ -1,4 +1,5 @@
 /* caught by: the port is stuck in port_wait, although bytes have arrived for a receive */
+/* on: ex1_what_a_completion_carries */
 	for (bool closed = false; !closed;) {
 		struct io_uring_cqe *cqe;
 		ring_check(io_uring_wait_cqe(&port->ring, &cqe));

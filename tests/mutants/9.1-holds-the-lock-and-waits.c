@@ -1,4 +1,5 @@
 /* caught by: the port is stuck */
+/* on: ex1_what_a_completion_carries */
 	for (bool closed = false; !closed;) {
 		struct io_uring_cqe *cqe;
 		pthread_mutex_lock(&port->lock);

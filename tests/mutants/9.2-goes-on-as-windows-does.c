@@ -1,4 +1,5 @@
 /* caught by: who comes back waits for a slot */
+/* on: ex2_a_block_lets_the_next_in */
 /* as solved */
 /* ---- */
 /* as solved */

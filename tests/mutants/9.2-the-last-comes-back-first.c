@@ -1,4 +1,5 @@
 /* caught by: in the order B, A, D, C */
+/* on: ex2_back_first_in_line */
 /* as solved */
 /* ---- */
 /* as solved */

@@ -1,4 +1,5 @@
 /* caught by: page fault */
+/* on: ex3_a_cancelled_receive_completes */
 /* as solved */
 /* ---- */
 	c->fd = -1;

@@ -1,4 +1,5 @@
 /* caught by: B expected the end of the connection */
+/* on: ex4_closed_is_closed */
 /* as solved */
 /* ---- */
 /* as solved */
