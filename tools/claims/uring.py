@@ -189,9 +189,9 @@ def sorted_out(ratios):
     less = {name: r for name, r in ratios.items() if r[2] < 1}
     more = {name: r for name, r in ratios.items() if r[1] > 1}
     sure = [f"{side}: " + "; ".join(f"{name} × {bench.times(*r)}" for name, r in those.items())
-            for side, those in (("less CPU than epoll", less), ("more", more)) if those]
+            for side, those in (("Less CPU than epoll", less), ("More", more)) if those]
     rest = [f"{name} × {r[0]:.2f}" for name, r in ratios.items() if name not in {**less, **more}]
-    return ". ".join(sure + ["undecided: " + "; ".join(rest)] * bool(rest))
+    return ". ".join(sure + ["Undecided: " + "; ".join(rest)] * bool(rest))
 
 
 # ---- C19 ----
