@@ -29,9 +29,8 @@ def size_matters_less():
 
 
 def words(port, pool):
-    return (f"{port['cpu_us']:g} µs of computing and {port['wait_us']:g} of waiting: with {port['largest_workers']:g} workers the port keeps "
-            f"{100 * kept(port):.0f} % of its best, the plain pool {100 * kept(pool):.0f} %; the port's best is "
-            f"{100 * port['best_rps'] / pool['best_rps']:.0f} % of the pool's")
+    return (f"computes {port['cpu_us']:g} µs, waits {port['wait_us']:g}: {port['largest_workers']:g} workers keep {100 * kept(port):.0f} % of "
+            f"the port's best, {100 * kept(pool):.0f} % of the pool's; best to best {100 * port['best_rps'] / pool['best_rps']:.0f} %")
 
 
 def by_size(mixes):

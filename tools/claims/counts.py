@@ -28,8 +28,7 @@ def wall():
             load.close()
     holds = reached["02-select"] < 1024 and reached["03-poll"] == 1500
     return Verdict("holds" if holds else "fails",
-                   f"of 1,500 connections select kept {reached['02-select']:,}, poll {reached['03-poll']:,}; "
-                   "the other descriptors below 1,024 are the server's own")
+                   f"of 1,500 connections select kept {reached['02-select']:,}, poll {reached['03-poll']:,}")
 
 
 def reports(flags, take):
@@ -54,8 +53,8 @@ def told_once():
     edge, edge_left = reports(select.EPOLLET, 1)
     holds = (level, level_left, edge, edge_left) == (2, 0, 1, 1)
     return Verdict("holds" if holds else "fails",
-                   f"level-triggered: {level} reports, {level_left} bytes left unread; "
-                   f"edge-triggered: {edge} report, {edge_left} byte left that no report will mention")
+                   f"of two bytes, read one by one: {level} reports and {level_left} bytes left; "
+                   f"edge-triggered {edge} report and {edge_left} byte left")
 
 
 def waits_of(name, request):
@@ -71,8 +70,8 @@ def saves_wakeups():
     small = [waits_of(name, "PING\\r\\n") for name in ("04-epoll", "05-epoll-et")]
     big = [waits_of(name, BIG_REQUEST) for name in ("04-epoll", "05-epoll-et")]
     return Verdict(by_wakeups(small, big),
-                   f"at k = 8, level- to edge-triggered: {two(small[0])} to {two(small[1])} for PING, {two(big[0])} to "
-                   f"{two(big[1])} for 40,000 bytes; the saving is draining's, which a level-triggered server may do, too")
+                   f"waits a request at k = 8: {two(small[0])} to {two(small[1])} for PING, {two(big[0])} to {two(big[1])} for "
+                   "40,000 bytes; draining saves them, and a level-triggered server may drain, too")
 
 
 def by_wakeups(small, big):
@@ -96,9 +95,8 @@ def two_against_one():
     ring = [number(rows, "per_request", model="io_uring", syscall="io_uring_enter", k=k) for k in (1, 64)]
     holds = sum(epoll) == 2 and ring[0] <= 1
     return Verdict("depends" if holds and shared + epoll[1] < 1.5 else "holds" if holds else "fails",
-                   f"alone, yes: epoll_wait {two(epoll[0])} and read {two(epoll[1])} against {two(ring[0])} io_uring_enter, which "
-                   f"carries the write as well; in a batch of 64 epoll's wait is shared, {two(shared)} each, and the "
-                   f"ring's entry too, {two(ring[1])}")
+                   f"alone: wait {two(epoll[0])} and read {two(epoll[1])} against {two(ring[0])}, the write included; "
+                   f"in a batch of 64: {two(shared)} and {two(epoll[1])} against {two(ring[1])}")
 
 
 @claim("C16", "each generation amortizes something", "one table from all counts: crossings per request at k = 1 and 64")
@@ -109,5 +107,4 @@ def amortizes():
     same = len({tuple(t) for t in loops}) == 1
     return Verdict("depends" if shares and same else "holds" if shares else "fails",
                    f"blocking {two(blocking[0])} to {two(blocking[2])}, event loops {two(loops[0][0])} to {two(loops[0][2])}, "
-                   f"io_uring {two(ring[0])} to {two(ring[2])}; but from select to edge-triggered epoll the count stays: "
-                   "what they amortize is inside the call (C2, C3)")
+                   f"io_uring {two(ring[0])} to {two(ring[2])}; what the loops amortize among themselves is inside the call (C2, C3)")

@@ -25,7 +25,7 @@ def linear():
         if row["growth"] == "-":
             return Verdict("fails", f"{model}: {int(row['up_to']):,} idle connections add nothing that can be measured")
         found.append(float(row["growth"]))
-        words.append(f"{model} × {float(row['ratio']):.1f} at {int(row['up_to']):,} idle, growing as n^{found[-1]:.2f}")
+        words.append(f"{model} × {float(row['ratio']):.1f} at {int(row['up_to']):,} idle (n^{found[-1]:.2f})")
     holds = all(LINEAR[0] <= slope <= LINEAR[1] for slope in found)
     return Verdict("holds" if holds else "depends", "; ".join(words))
 
@@ -34,7 +34,7 @@ def linear():
 def flat():
     rows = [(model, line(model, 1)) for model in ("epoll", "epoll-et")]
     ratios = [float(row["ratio"]) for _, row in rows]
-    words = [f"{model} × {float(row['ratio']):.2f} with {int(row['up_to']):,} idle connections" for model, row in rows]
+    words = [f"{model} × {float(row['ratio']):.2f} at {int(row['up_to']):,} idle" for model, row in rows]
     return Verdict("holds" if max(ratios) <= FLAT else "fails", "; ".join(words))
 
 
@@ -64,12 +64,12 @@ def alike():
     words, parted = [], []
     for active in (1, 64):
         found = parting(rows, active)
-        name = "one active connection" if active == 1 else f"{active} active ones"
+        name = f"{active} active"
         if found:
             idle, (best, worst, times) = found
             parted.append(idle)
-            words.append(f"{name}: they part at {idle:,} idle ones, {worst} × {times:.1f} of {best}")
+            words.append(f"{name}: they part at {idle:,} idle, {worst} × {times:.1f} of {best}")
         else:
-            words.append(f"{name}: alike up to {max(int(row['idle']) for row in rows):,}")
+            words.append(f"{name}: alike up to {max(int(row['idle']) for row in rows):,} idle")
     early = [idle for idle in parted if idle < 10000]
     return Verdict("fails" if len(early) == 2 else "depends" if early else "holds", "; ".join(words))

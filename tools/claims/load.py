@@ -30,16 +30,12 @@ def one_core():
     found = {name: [bench.run_load([server(name)], connections=c, mix=WORK, server_cores=all_cores(), duration=SLICE_S, warmup=.2)
                     for c in (1, 8, 64)] for name in ("04-epoll", "01-blocking")}
     loop, threads = ([(row["server_share"], row["completed_rps"]) for row in found[name]] for name in found)
-    return Verdict(by_core(loop), f"200 µs of computing a request, 1, 8 and 64 connections: the loop uses {shares(loop)} of a core and answers "
-                   f"{rates(loop)} a second; a thread per connection uses {shares(threads)} and answers {rates(threads)}")
+    return Verdict(by_core(loop), f"requests of 200 µs on 64 connections: the loop answers {reached(loop)}; a thread each, {reached(threads)}")
 
 
-def shares(runs):
-    return ", ".join(f"{share:.2f}" for share, _ in runs)
-
-
-def rates(runs):
-    return ", ".join(f"{rate:,.0f}" for _, rate in runs)
+def reached(runs):
+    share, rate = runs[-1]
+    return f"{rate:,.0f} a second, on {share:.2f} cores"
 
 
 def by_core(loop):
@@ -63,8 +59,8 @@ def pool_size():
     got, cores = min(row["busy_cores"] for row in rows), rows[0]["cores"]
     if sizing_words.is_starved(got, cores):
         raise Skipped(f"the server got {got:.1f} of {cores:.0f} cores: other work on this machine decided, not the pool's size")
-    words = [f"W/S {row['asked_ratio']:g}: {row['formula_pool']:.0f} threads give {100 * near_best(row):.0f} % of the best" for row in rows]
-    return Verdict(by_pool(rows), "; ".join(words) + f"; {rows[0]['largest_pool']:.0f} threads cost {large(rows)}")
+    words = [f"W/S {row['asked_ratio']:g}, {row['formula_pool']:.0f} threads: {100 * near_best(row):.0f} %" for row in rows]
+    return Verdict(by_pool(rows), "of the best: " + "; ".join(words) + f". {rows[0]['largest_pool']:.0f} threads cost {large(rows)}")
 
 
 def near_best(row):
@@ -120,12 +116,9 @@ def tail():
             ratio = bench.ratio(*([pair[i] for pair in rounds[model]] for model in reversed(PAIR)))
             found.append(ratio)
             words.append(f"{name} at {100 * level:.0f} % × {bench.times(*ratio)}")
-        medians = ", ".join(f"{model} {bench.median([p for p, _ in pairs]):,.0f}" for model, pairs in rounds.items())
-        words.append(f"(p99 in µs: {medians})")
-    if not any(high < 1 or low > 1 for _, low, high in found):
-        words.append("an interval that holds 1 does not tell them apart")
-    return Verdict(by_tail(found), f"{PAIR[1]} ({crossings[PAIR[1]]:g} crossings) to {PAIR[0]} ({crossings[PAIR[0]]:g}), "
-                   f"{limit:,.0f} a second being all: " + ", ".join(words))
+    unsure = "" if any(high < 1 or low > 1 for _, low, high in found) else ": no interval leaves out 1"
+    return Verdict(by_tail(found), f"{PAIR[1]} (crossings: {crossings[PAIR[1]]:g}) to {PAIR[0]} ({crossings[PAIR[0]]:g}): " + ", ".join(words)
+                   + f" of {limit:,.0f} a second{unsure}")
 
 
 def by_tail(ratios):

@@ -5,8 +5,8 @@ from pathlib import Path
 from batches import BATCH, NEXT
 
 STYLE = Path("diagrams/journey.css")
-LEFT, SLOT, RIGHT, MARGIN = 148, 50, 128, 16  # widths, in the picture's units
-TOP, LANE, GAP, BOTTOM = 62, 76, 10, 60
+LEFT, SLOT, MARGIN = 256, 50, 16  # widths, in the picture's units
+TOP, LANE, GAP, BOTTOM = 80, 76, 10, 60
 BOUNDARY = 41  # below a lane's upper edge
 KINDS = {
     "wait": "wait",
@@ -45,7 +45,7 @@ def name_lines(x, y, name):
     head, sep, tail = name.rpartition("_")
     if len(name) <= 8:
         return text(x, y + 24, name, "call")
-    return text(x, y + 13, head + sep, "call") + text(x, y + 24, tail, "call")
+    return text(x, y + 12, head + sep, "call long") + text(x, y + 24, tail, "call")
 
 
 def crossing(call, x, y):
@@ -81,18 +81,16 @@ def lane(batch, y, width):
     slots = [LEFT + SLOT * i + SLOT // 2 for i in range(len(batch.calls))]
     threads = f"on {batch.threads} threads" if batch.threads > 1 else "on one thread"
     each = f"{batch.crossings / BATCH + 1e-9:.2f} a request"
-    right = LEFT + width + 14
     parts = [
         f'<rect class="program" x="{LEFT}" y="{y}" width="{width}" height="{BOUNDARY}"/>',
         f'<rect class="kernel" x="{LEFT}" y="{y + BOUNDARY}" width="{width}" height="{LANE - BOUNDARY}"/>',
         f'<path class="boundary" d="M{LEFT} {y + BOUNDARY}h{width}"/>',
         text(MARGIN, y + 34, f"{batch.chapter} · {batch.model}", "model", "start"),
         text(MARGIN, y + 52, threads, "aside", "start"),
+        text(LEFT - 12, y + 36, str(batch.crossings), "count", "end"),
+        text(LEFT - 12, y + 52, each, "aside", "end"),
         *(crossing(call, x, y) for call, x in zip(batch.calls, slots)),
         aside(batch, LEFT + SLOT * len(batch.calls) + 4, y),
-        text(right, y + 38, str(batch.crossings), "count", "start"),
-        text(right + (17 if batch.crossings < 10 else 30), y + 38, "crossing" + "s" * (batch.crossings != 1), "aside", "start"),
-        text(right, y + 56, each, "aside", "start"),
     ]
     opening = f'<g class="lane" data-chapter="{batch.chapter}" data-crossings="{batch.crossings}">'
     return opening + "\n".join(parts) + "</g><!-- lane -->"
@@ -115,7 +113,7 @@ def description(batches):
 
 def svg(batches):
     width = SLOT * max((len(b.calls) for b in batches), default=1)
-    full = LEFT + width + RIGHT
+    full = LEFT + width + MARGIN
     height = TOP + (LANE + GAP) * len(batches) + BOTTOM
     kinds = {KINDS.get(call.phase, "other") for b in batches for call in b.calls}
     lanes = [lane(b, TOP + (LANE + GAP) * i, width) for i, b in enumerate(batches)]
@@ -127,6 +125,7 @@ def svg(batches):
         f'<rect class="paper" width="{full}" height="{height}"/>',
         text(MARGIN, 28, f"The same {BATCH} requests at each server", "heading", "start"),
         text(MARGIN, 48, "Each arrow is a system call: down into the kernel, and back with a result. Captured with strace.", "aside", "start"),
+        text(LEFT - 12, TOP - 8, "crossings", "aside", "end"),
         *lanes,
         legend(kinds, height - BOTTOM + 22),
         "</svg>\n",

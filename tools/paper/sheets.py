@@ -95,7 +95,8 @@ def answer_exercise(chapter, exercise, answers):
              f"*{sentence(exercise.question)}* "
              + (f"**{measured}**{unit}\n" if measured else "**Not measured here:** its test was skipped.\n")]
     for number, hint in enumerate(exercise.hints, 1):
-        parts += [f'<div class="hint">\n\n**Hint {number}.** {on_paper(hint)}\n\n</div>\n']
+        gap = "\n\n" if hint.startswith("```") else " "  # a fence begins its line
+        parts += [f'<div class="hint">\n\n**Hint {number}.**{gap}{on_paper(hint)}\n\n</div>\n']
     return parts + answer_changes(chapter, exercise)
 
 

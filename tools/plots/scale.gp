@@ -1,7 +1,7 @@
 # What grows: CPU per request against idle connections. Variables: data, ends, models, kind, output, mark.
 # Readable without colour: each model has a point shape and a dash pattern of its own; the colours are Okabe's and Ito's.
-if (kind eq 'svg') set terminal svg noenhanced size 1100,520 font 'sans-serif,14' background '#ffffff'
-if (kind eq 'png') set terminal pngcairo noenhanced size 1100,520 font 'sans-serif,12' background '#ffffff'
+if (kind eq 'svg') set terminal svg noenhanced size 1100,600 font 'sans-serif,14' background '#ffffff'
+if (kind eq 'png') set terminal pngcairo noenhanced size 1100,600 font 'sans-serif,12' background '#ffffff'
 set output output
 
 colours = '#000000 #D55E00 #E69F00 #0072B2 #009E73 #CC79A7 #56B4E9 #7F7F7F'
@@ -33,11 +33,13 @@ set tics nomirror
 set xtics ('0' zero, '10' 10, '100' 100, '1 k' 1000, '5 k' 5000, '15 k' 15000)
 set xlabel 'idle connections'
 set ylabel 'CPU of the server per request, µs'
-set key top left reverse Left samplen 4
+set key at screen 0.5, screen 0.08 center horizontal Left reverse samplen 4 # below both panels
+set bmargin 8
 
 set multiplot layout 1,2 title 'What a request costs beside idle connections'.mark
 do for [active in '1 64'] {
 	set title active.(active eq '1' ? ' active connection' : ' active connections')
+	if (active eq '64') { unset key }
 	set label 1 '∥' at 5.5, graph 0 center front
 	plot $unseen using 1:2 with dots lc rgb '#ffffff' notitle, \
 	     for [i = 1:words(models)] rows(word(models, i), int(active)) using (x($2)):($4 / 1000) with linespoints lt i title word(models, i), \
