@@ -137,7 +137,7 @@ Test(ch08, ex1_wakes_the_kernels_thread)
  */
 Test(ch08_counts, ex1_sent_when_taken_up)
 {
-	enum { CLIENTS = 64, ROUNDS = 300, SIZE = 1500 };
+	enum { CLIENTS = 64, ROUNDS = 200, SIZE = 1500 };
 	static char texts[CLIENTS][SIZE + 1];
 	struct server *s = server_start_default();
 
