@@ -1,4 +1,5 @@
 /* caught by: expected "$1500 */
+/* on: ex1_sent_when_taken_up */
 static unsigned look(struct io_uring_cqe **cqes, long us)
 {
 	ring_check(io_uring_submit(&ring));
