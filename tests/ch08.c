@@ -8,6 +8,7 @@
  * asleep depends on the CPU that they are given: what is counted here is
  * counted again where the machine may be to blame.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,7 @@ static void judge_calls(size_t calls, int requests)
 	journal_note("measured", "%zu", calls);
 	if (calls >= CALLS_MOST)
 		probe_fail(
-			"expected fewer than %d system calls between the first and the last of %d requests, but there were %zu: to wait is a call, to look is none",
+			"expected fewer than %d system calls between the first and the last of %d requests, but there were %zu: to wait is a call, to look is none; and what has not been submitted is looked for in vain",
 			CALLS_MOST, requests, calls);
 }
 
@@ -130,6 +131,31 @@ Test(ch08, ex1_wakes_the_kernels_thread)
 	done(s);
 }
 
+/*
+ * While the kernel's thread hands one client's bytes over, others' replies wait
+ * for it in the queue. Whoever takes these for sent gives their memory away.
+ */
+Test(ch08_counts, ex1_sent_when_taken_up)
+{
+	enum { CLIENTS = 64, ROUNDS = 200, SIZE = 1500 };
+	static char texts[CLIENTS][SIZE + 1];
+	struct server *s = server_start_default();
+
+	given("%d clients are connected", CLIENTS);
+	struct client **clients = clients_open(s, CLIENTS);
+	expect("%d times all of them send at once, each a text of its own, and get it back: a send is no good news before the kernel's thread has taken it up",
+	       ROUNDS);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < CLIENTS; i++) {
+			memset(texts[i], 'A' + (i + round) % 26, SIZE);
+			client_send(clients[i], "*2\r\n$4\r\nECHO\r\n$%d\r\n%s\r\n", SIZE, texts[i]);
+		}
+		for (int i = 0; i < CLIENTS; i++)
+			client_expect(clients[i], "$%d\r\n%s\r\n", SIZE, texts[i]);
+	}
+	done(s);
+}
+
 /* ---- 8.2 No descriptor ---- */
 
 Test(ch08, ex2_no_descriptor)
@@ -139,7 +165,7 @@ Test(ch08, ex2_no_descriptor)
 
 	given("the server is quiet");
 	size_t before = files_at_rest(s);
-	given("%d clients are connected and served", CLIENTS);
+	expect("%d clients are served: what was accepted is a slot, and every operation on it says so", CLIENTS);
 	struct client **clients = served_clients(s, CLIENTS);
 	expect("the server has no more descriptors than before: the connections stand in the ring's own table");
 	size_t grown = files_at_rest(s) - before;
@@ -168,7 +194,7 @@ Test(ch08, ex2_full_table)
 		expect("the others are served, and the server sleeps");
 		clients_ping(clients, SLOTS);
 		expect_no_spin(s);
-		expect("once a client has left, the one that waits is served");
+		expect("once a client has left, the one that waits is served: the slot is empty, and is counted as such");
 		client_close(clients[i]);
 		client_expect(next, "+PONG\r\n");
 		clients[i] = next;
@@ -229,9 +255,28 @@ Test(ch08, ex2_slots_come_back)
 	done(s);
 }
 
-/* ---- 8.3 Whose bytes are they? ---- */
-
 static const char *const zerocopy[] = { "--zerocopy", "16384", NULL };
+
+Test(ch08, ex2_stops)
+{
+	enum { CLIENTS = 8 };
+	struct server *s =
+		server_start_with(zerocopy, NULL, 0); /* so that it has a last word, where it comes to that */
+
+	given("%d clients are connected and quiet", CLIENTS);
+	struct client **clients = served_clients(s, CLIENTS);
+	server_quiet(s);
+	expect("SIGTERM ends their connections, and so the event loop");
+	server_stop(s);
+	for (int i = 0; i < CLIENTS; i++)
+		client_expect_end(clients[i], false);
+	if (!strstr(server_state(s), "zero-copy: "))
+		probe_fail(
+			"expected the event loop to end when all connections have, but it went on until the grace period was over: they were never told; a slot is no number that shutdown(2) knows");
+	journal_pass();
+}
+
+/* ---- 8.3 Whose bytes are they? ---- */
 
 /* REPORT_USAGE came with Linux 6.2. */
 static void needs_report(void)
@@ -319,7 +364,8 @@ Test(ch08, ex3_and_is_not_asked_again)
 
 	needs_report();
 	struct server *s = server_start_with(zerocopy, NULL, 0);
-	given("one client asks %d times for %d bytes, and gets them", TIMES, SIZE);
+	expect("one client asks %d times for %d bytes and gets them: the result of a notification is no number of bytes, and a send that copies has none",
+	       TIMES, SIZE);
 	struct client *a = client_open(s, "A");
 	for (int i = 0; i < TIMES; i++) {
 		client_send(a, "BLOB %d\r\n", SIZE);
@@ -401,9 +447,79 @@ Test(ch08, ex4_no_byte_is_lost)
 	done(s);
 }
 
+/* It falls short, and tells so. On the plain build: freed memory is unmapped, or used again. */
+Test(ch08_counts, ex4_no_byte_is_lost_before_the_end)
+{
+	struct server *s = server_start_default();
+
+	given("a slow client asks for %d bytes, does not QUIT, and takes nothing until the server is quiet", LAST_BLOB);
+	struct client *slow = client_open_slow(s, "the slow client");
+	client_ping(slow);
+	client_send(slow, "BLOB %d\r\n", LAST_BLOB);
+	server_quiet(s);
+	given("client A is served meanwhile");
+	expect_served(s, "A");
+	expect("it gets all of them, and is served: a quiet send must fail where it falls short, and must not wait");
+	client_read_faster(slow);
+	client_expect_blob(slow, LAST_BLOB);
+	client_ping(slow);
+	done(s);
+}
+
+Test(ch08, ex4_goes_on_without_the_server)
+{
+	enum { TRIES = 4, LONG_MS = 10000 };
+	struct server *s = server_start_default();
+	bool alone = false;
+
+	for (uint32_t us = 2 * HOLD_US, i = 0; i < TRIES && !alone; i++, us *= 2) {
+		given("a slow client asks for %d bytes and QUITs, and takes nothing; then the server's loop is held",
+		      LAST_BLOB);
+		struct client *slow = client_open_slow(s, "the slow client"), *holder = client_open(s, "the holder");
+		client_ping(slow);
+		ask_for_blob_and_end(slow);
+		server_quiet(s);
+		server_hold(s, holder, &hold_spin, us);
+		client_send(holder, "PING\r\n");
+		expect("the slow client gets its bytes and the end before the loop goes on: the chain is the kernel's");
+		client_read_faster(slow);
+		client_expect_blob(slow, LAST_BLOB);
+		client_expect(slow, "+OK\r\n");
+		struct pollfd first[] = { { .fd = client_fd(slow), .events = POLLIN },
+					  { .fd = client_fd(holder), .events = POLLIN } };
+		poll(first, 2, LONG_MS);
+		alone = !first[1].revents;
+		client_expect_end(slow, false);
+		client_expect(holder, "+PONG\r\n");
+	}
+	if (!alone)
+		probe_fail(
+			"expected the connection to be closed while the loop was held, but %d times it went on first: the shutdown and the close were not linked to the send",
+			TRIES);
+	done(s);
+}
+
+/* All slots are free. One more than there are: who does not fit in waits. */
+static void expect_room_for_all_but_one(struct server *s)
+{
+	enum { ALL = SLOTS + 1 };
+
+	expect("%d others connect at once: %d are served, and who does not fit in waits, and is not dropped: what was closed was closed once, and counted once",
+	       ALL, LEAVERS);
+	struct client **clients = clients_open(s, ALL);
+	for (int i = 0; i < ALL; i++)
+		client_send(clients[i], "PING\r\n");
+	for (int i = 0; i < LEAVERS; i++)
+		client_expect(clients[i], "+PONG\r\n");
+	client_expect_silence(clients[ALL - 1]);
+	close_all(clients, LEAVERS);
+	for (int i = LEAVERS; i < ALL; i++)
+		client_expect(clients[i], "+PONG\r\n");
+}
+
 Test(ch08, ex4_quit)
 {
-	enum { ROUNDS = 40, ALL = SLOTS + 1 };
+	enum { ROUNDS = 40 };
 	struct server *s = server_start_limited(SLOTS);
 
 	given("the server may have %d descriptors", SLOTS);
@@ -415,16 +531,7 @@ Test(ch08, ex4_quit)
 		client_expect_end(c, false);
 		client_close(c);
 	}
-	expect("then %d others connect at once: %d are served, and who does not fit in waits, and is not dropped: what was closed was closed once",
-	       ALL, LEAVERS);
-	struct client **clients = clients_open(s, ALL);
-	for (int i = 0; i < ALL; i++)
-		client_send(clients[i], "PING\r\n");
-	for (int i = 0; i < LEAVERS; i++)
-		client_expect(clients[i], "+PONG\r\n");
-	close_all(clients, LEAVERS);
-	for (int i = LEAVERS; i < ALL; i++)
-		client_expect(clients[i], "+PONG\r\n");
+	expect_room_for_all_but_one(s);
 	done(s);
 }
 
@@ -445,7 +552,8 @@ Test(ch08, ex4_broken_by_a_reset)
 	for (int i = 0; i < LEAVERS; i++)
 		client_reset(slow[i]);
 	expect("%d others are served at once: a close that was cancelled is made up for", LEAVERS);
-	served_clients(s, LEAVERS);
+	close_all(served_clients(s, LEAVERS), LEAVERS);
+	expect_room_for_all_but_one(s);
 	done(s);
 }
 

@@ -346,9 +346,8 @@ static void on_event(const struct io_uring_cqe *cqe)
 static void end_turn(struct conn *c, bool once)
 {
 #ifndef NAIVE_6_7
-	if (c->quiet)
-		on_sent(c,
-			(int)conn_unsent(c)); /* no news is good news: it has failed, if ever, while it was submitted */
+	if (c->quiet) /* no news is good news: it has failed, if ever, while it was submitted */
+		on_sent(c, (int)conn_unsent(c));
 #else
 #endif
 	if (c->fd < 0)
