@@ -75,6 +75,17 @@ static const char *told(const char *out, const char *word)
 	return text;
 }
 
+/* All lines, in one. */
+static const char *listed(const char *out)
+{
+	static char text[400];
+
+	snprintf(text, sizeof(text), "%.300s", out);
+	for (char *at = text; (at = strchr(at, '\n')); at++)
+		*at = ',';
+	return text;
+}
+
 static void expect_all_once(const char *out, int count)
 {
 	int handed_out = seen(out, "handed_out"), twice = seen(out, "twice");
@@ -98,8 +109,8 @@ Test(ch09, ex1_what_a_completion_carries)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
 		if (!strstr(out, lines[i]))
 			probe_fail(
-				"expected the completion \"%s\" (kind, key, result, bytes), but the completions were: %.300s",
-				lines[i], out);
+				"expected the completion \"%s\" (kind, key, result, bytes), but port_wait returned (none: NULL): %s",
+				lines[i], listed(out));
 	journal_pass();
 }
 
@@ -124,6 +135,29 @@ Test(ch09, ex1_a_burst_from_the_ring)
 	given("%d sockets have bytes to receive; the port has buffers for 256 receives", COUNT);
 	expect("every receive is handed out, once: those that find no buffer wait for one");
 	expect_all_once(scene("burst", 4, 2, COUNT), COUNT);
+	journal_pass();
+}
+
+Test(ch09, ex1_completions_that_come_at_once)
+{
+	enum { COUNT = 4 };
+
+	given("%d receives wait for one socket, and %d workers for completions", COUNT, COUNT);
+	expect("the peer closes, which completes all of them at once: each is handed out to a worker");
+	int holders = seen(scene("together", COUNT, COUNT, COUNT), "holders");
+	if (holders != COUNT)
+		probe_fail("expected %d workers to be given a completion, but %d were, and the others sleep", COUNT,
+			   holders);
+	journal_pass();
+}
+
+Test(ch09, ex1_the_queue_is_the_locks)
+{
+	given("a worker waits; a receive is started whose bytes are there, so it completes while port_recv has the lock");
+	expect("the poller waits for the lock before it touches the operation and the queue");
+	if (seen(scene("locked", 1, 1, 1), "touched"))
+		probe_fail(
+			"the poller has completed an operation while another thread held the port's lock: two threads that change the queue at once lose what is in it");
 	journal_pass();
 }
 
@@ -250,12 +284,12 @@ Test(ch09, ex2_who_asks_goes_on)
 {
 	given("a port with a concurrency of 1, and 4 workers; one holds the slot, and 3 completions wait for it");
 	const char *begins = told(scene("on", 4, 1, 3), "begins");
-	expect("the worker that held it takes them all: it asks, is the last in line, and need not sleep");
+	expect("the worker that held it takes them all: it asks, lies on top of the list, and need not sleep");
 	char first = begins[strlen("first ")];
 	for (const char *p = begins; (p = strstr(p, "next ")); p++)
 		if (p[strlen("next ")] != first)
 			probe_fail(
-				"expected worker %c to go on with all of them, but they were given to (next WORKER): %s",
+				"expected worker %c to go on with all of them, but they were given to (next WORKER): %s; a worker that asks lies down before its slot is handed out",
 				first, begins);
 	journal_pass();
 }
