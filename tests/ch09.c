@@ -213,11 +213,13 @@ Test(ch09, ex2_never_more_than_c)
 		const char *out = scene("held", WORKERS, c, WORKERS);
 		if (seen(out, "holders") != c)
 			probe_fail("expected %d of the workers to run, but %d did", c, seen(out, "holders"));
-		expect("over %d completions, every seventh of which blocks, never more than %d workers run", COUNT, c);
+		expect("over %d completions, every seventh of which blocks, never more than %d of the workers run",
+		       COUNT, c);
 		out = scene("many", WORKERS, c, COUNT);
 		if (seen(out, "holders") > c)
-			probe_fail("expected %d workers to run at the most, but at some time %d did", c,
-				   seen(out, "holders"));
+			probe_fail(
+				"expected at most %d of the workers to run, but at some time %d did: see who takes a slot, and when, at a hand-out and after a block",
+				c, seen(out, "holders"));
 		expect_all_once(out, COUNT);
 	}
 	journal_pass();
@@ -243,6 +245,21 @@ Test(ch09, ex2_a_block_lets_the_next_in)
 		probe_fail(
 			"expected %d workers to run when others come back from a block, but %d did: who comes back waits for a slot",
 			C, seen(out, "most_holders"));
+	journal_pass();
+}
+
+Test(ch09, ex2_slots_are_the_locks)
+{
+	given("a port with a concurrency of 1, and 2 workers; one is about to block, while another thread has the lock");
+	const char *out = scene("aside", 2, 1, 3);
+	expect("it waits for the lock before it gives its slot back");
+	if (seen(out, "blocked"))
+		probe_fail(
+			"port_block has returned while another thread held the port's lock: of two that count at once, one is lost");
+	expect("it waits for the lock before it lines up for a slot");
+	if (seen(out, "back"))
+		probe_fail(
+			"port_unblock has returned while another thread held the port's lock: of two that line up at once, one is lost");
 	journal_pass();
 }
 

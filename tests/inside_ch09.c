@@ -183,19 +183,15 @@ static void on_alarm(int signal)
 	_exit(write(STDOUT_FILENO, text, (size_t)size) == size ? 3 : 4);
 }
 
-/* The receive of locked(), and what its result is when quiet() has seen the poller wait for the lock. */
-static struct operation *watched;
-static int watched_result = INT_MIN;
+/* port.c's, which calls it with its lock held. What a scene does meanwhile. */
+static void (*meanwhile)(void);
 
-/* port.c's, which calls it with its lock held. */
 int io_uring_submit(struct io_uring *ring)
 {
 	int submitted = io_uring_submit_and_wait(ring, 0);
 
-	if (watched) {
-		quiet("in port_recv: the port's thread does not come to rest");
-		watched_result = watched->result;
-	}
+	if (meanwhile)
+		meanwhile();
 	return submitted;
 }
 
@@ -351,19 +347,55 @@ static void together(int count)
 	end();
 }
 
-/* A receive whose byte is there: it completes while port_recv() has the lock, and the poller wakes. */
-static void locked(int count)
+/* Starts a receive whose byte is there: it completes, and `act` is done, while port_recv() has the lock. */
+static void receive_and(struct job *j, void (*act)(void))
 {
 	int ends[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || write(ends[1], "x", 1) != 1)
 		exit(2);
+	meanwhile = act;
+	port_recv(port, ends[0], &j->operation);
+	meanwhile = NULL;
+}
+
+static void see_whether_it_completes(void)
+{
+	quiet("in port_recv: the port's thread does not come to rest");
+	printf("touched %d\n", jobs[0].operation.result != INT_MIN);
+}
+
+static void locked(int count)
+{
 	jobs[0].operation.result = INT_MIN;
-	watched = &jobs[0].operation;
-	port_recv(port, ends[0], &jobs[0].operation);
-	watched = NULL;
+	receive_and(&jobs[0], see_whether_it_completes);
 	await_done(count, "until a receive is handed out");
-	printf("touched %d\n", watched_result != INT_MIN);
+	end();
+}
+
+static void see_whether_it_blocks(void)
+{
+	sem_post(&go);
+	quiet("in port_block");
+	printf("blocked %d\n", blocked);
+}
+
+static void see_whether_it_comes_back(void)
+{
+	sem_post(&jobs[0].gate);
+	quiet("in port_unblock");
+	printf("back %d\n", !coming_back);
+}
+
+/* A worker goes to block, and comes back, while this thread has the lock. */
+static void aside(int count)
+{
+	post(0, BLOCK, NULL);
+	quiet("before a worker blocks");
+	receive_and(&jobs[1], see_whether_it_blocks);
+	await_done(1, "until a receive is handed out, while another worker blocks");
+	receive_and(&jobs[2], see_whether_it_comes_back);
+	await_done(count - 1, "until a worker has come back from its block");
 	end();
 }
 
@@ -465,14 +497,15 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*play)(int count);
-	} scenes[] = { { "many", many }, { "burst", burst }, { "together", together }, { "locked", locked },
-		       { "held", held }, { "lent", lent },   { "order", order },       { "on", on } };
+	} scenes[] = { { "many", many },     { "burst", burst }, { "together", together },
+		       { "locked", locked }, { "aside", aside }, { "held", held },
+		       { "lent", lent },     { "order", order }, { "on", on } };
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGALRM, on_alarm);
 	alarm(BOUND_S);
 	sem_init(&one_done, 0, 0);
-	sem_init(&go, 0, strcmp(scene, "lent") == 0 ? 0 : JOBS_MAX);
+	sem_init(&go, 0, strcmp(scene, "lent") == 0 || strcmp(scene, "aside") == 0 ? 0 : JOBS_MAX);
 	port = port_create((unsigned)concurrency);
 	for (int i = 0; i < threads && strcmp(scene, "order") == 0; i++) {
 		start_worker();
