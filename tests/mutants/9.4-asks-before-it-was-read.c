@@ -1,4 +1,4 @@
-/* caught by: crossings for each of 8 requests */
+/* caught by: a poll that is submitted before the server has read completes at once */
 /* as solved */
 /* ---- */
 	if (more)
