@@ -402,7 +402,8 @@ Test(ch09, ex3_silent_clients_are_accepted)
 
 	given("%d clients connect, and say nothing", SILENT);
 	clients_open(s, SILENT);
-	expect("the one after them is number %d: each was accepted when it connected", SILENT + 1);
+	expect("the one after them is number %d: each was accepted when it connected, before it sent a byte",
+	       SILENT + 1);
 	struct client *c = client_open(s, "the one after them");
 	unsigned long long id = client_id(c);
 	journal_note("measured", "%llu", id);
@@ -508,8 +509,9 @@ static double price_of_ping(struct server *s, size_t k)
 		probe_skip("%s", why);
 	for (int i = 0; i < count; i++)
 		if (strcmp(prices[i].name, PRICE_OPERATIONS) == 0 && prices[i].per_request > 1)
-			probe_fail("expected one operation a request, its poll, but there were %.2f",
-				   prices[i].per_request);
+			probe_fail(
+				"expected one operation a request, its poll, but there were %.2f: to give a poll up is one, too",
+				prices[i].per_request);
 	return price_total(prices, count);
 }
 
