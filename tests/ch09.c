@@ -345,6 +345,7 @@ static struct server *windows_server(void)
 	if (!command)
 		probe_skip("there is no MinGW-w64 here, or no Wine: make windows installs them");
 	probe_sigterm = SIGINT;
+	setenv("PROBE_PATIENCE", "3", 0); /* on a busy machine Wine takes seconds to start */
 	setenv("SERVER", command, 1);
 	return server_start_default();
 }
@@ -391,6 +392,32 @@ Test(ch09, ex3_a_cancelled_send_completes)
 	expect("newcomers are served, and A as before");
 	expect_served(s, "C");
 	expect_served(s, "D");
+	client_ping(a);
+	done(s);
+}
+
+Test(ch09, ex3_a_send_completes_before_the_receive)
+{
+	enum { OWED = 900000, AWAY_US = 500000 }; /* too short, it would catch less, and fail no more */
+	struct server *s = windows_server();
+
+	given("client A is connected; B, slow, is owed most of a BLOB");
+	struct client *a = client_open(s, "A"), *b = client_open_slow(s, "B");
+	client_ping(a);
+	unsigned long long id = client_id(b);
+	client_send(b, "BLOB %d\r\n", OWED);
+	client_await_bytes(b);
+	server_quiet(s);
+	given("the server sleeps for A; B takes all of the BLOB; then A closes B by CLIENT KILL");
+	client_send(a, "WORK 0 %d\r\nCLIENT KILL ID %llu\r\n", AWAY_US, id);
+	client_read_faster(b);
+	client_expect_blob(b, OWED);
+	expect("B's send completes first, then its receive: neither names a connection that is gone");
+	client_expect(a, "+DONE\r\n:1\r\n");
+	client_expect_end(b, true);
+	for (int i = 0; i < 3; i++)
+		client_ping(a);
+	expect_served(s, "C");
 	client_ping(a);
 	done(s);
 }
