@@ -345,7 +345,7 @@ static struct server *windows_server(void)
 	if (!command)
 		probe_skip("there is no MinGW-w64 here, or no Wine: make windows installs them");
 	probe_sigterm = SIGINT;
-	setenv("PROBE_PATIENCE", "3", 0); /* on a busy machine Wine takes seconds to start */
+	setenv("PROBE_PATIENCE", "4", 0); /* on a busy machine Wine takes seconds to start */
 	setenv("SERVER", command, 1);
 	return server_start_default();
 }
