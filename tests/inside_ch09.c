@@ -7,9 +7,12 @@
  *	inside SCENE [WORKERS CONCURRENCY COUNT]
  *
  * Steps wait for one another by semaphores, or until all threads sleep. What
- * never comes is told by an alarm: "stuck WHERE".
+ * never comes is told by an alarm: "stuck WHERE". io_uring_submit() is its
+ * own: the port calls it with its lock held.
  */
 #include <dirent.h>
+#include <liburing.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -50,18 +53,9 @@ static struct port *port;
 static struct job jobs[JOBS_MAX];
 static pthread_t workers[WORKERS_MAX];
 static int worker_count;
-static atomic_int holders, most_holders, blocked, most_blocked, handed_out;
+static atomic_int holders, most_holders, blocked, most_blocked, coming_back, handed_out;
 static sem_t one_done, go; /* go: who is to block may do so */
 static const char *volatile where = "at the start";
-
-static void on_alarm(int signal)
-{
-	char text[200];
-	int size = snprintf(text, sizeof(text), "stuck %s; completions handed out: %d\n", where, handed_out);
-
-	(void)signal;
-	_exit(write(STDOUT_FILENO, text, (size_t)size) == size ? 3 : 4);
-}
 
 static void raise_to(atomic_int *most, int value)
 {
@@ -88,7 +82,9 @@ static void block(struct job *j)
 	else
 		sched_yield();
 	blocked--;
+	coming_back++;
 	port_unblock(port);
+	coming_back--;
 	begin_to_hold();
 }
 
@@ -173,6 +169,32 @@ static void quiet(const char *step)
 	} while (!all_sleep(&after) || before != after);
 }
 
+/* What never comes: where it did not come, and what can be told of the others. */
+static void on_alarm(int signal)
+{
+	char text[300], back[80] = "";
+	unsigned long switches;
+
+	if (coming_back)
+		snprintf(back, sizeof(back), ", %d of its workers in port_unblock", coming_back);
+	int size = snprintf(text, sizeof(text), "stuck %s%s%s; completions handed out: %d\n", where, back,
+			    all_sleep(&switches) ? "" : ", and a thread is looping", handed_out);
+	(void)signal;
+	_exit(write(STDOUT_FILENO, text, (size_t)size) == size ? 3 : 4);
+}
+
+/* port.c's, which calls it with its lock held. What a scene does meanwhile. */
+static void (*meanwhile)(void);
+
+int io_uring_submit(struct io_uring *ring)
+{
+	int submitted = io_uring_submit_and_wait(ring, 0);
+
+	if (meanwhile)
+		meanwhile();
+	return submitted;
+}
+
 /* ---- steps ---- */
 
 static void start_worker(void)
@@ -246,6 +268,8 @@ static void operations(void)
 	char bytes[8] = "";
 	int ends[2];
 
+	quiet("before anything was started: its thread does not come to rest");
+	where = "in port_associate: another thread sleeps, and holds the port's lock";
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || port_associate(port, ends[0], "A"))
 		exit(2);
 	port_recv(port, ends[0], &first);
@@ -298,6 +322,80 @@ static void burst(int count)
 	for (int i = 0; i < count; i++)
 		twice += jobs[i].seen > 1;
 	printf("handed_out %d\ntwice %d\n", handed_out, twice);
+	end();
+}
+
+/* COUNT receives of one socket, whose end completes them all at once; none is finished. */
+static void together(int count)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+		exit(2);
+	for (int i = 0; i < count; i++) {
+		jobs[i].task = HOLD;
+		sem_init(&jobs[i].gate, 0, 0);
+		port_recv(port, ends[0], &jobs[i].operation);
+	}
+	quiet("while receives wait");
+	close(ends[1]);
+	quiet("while slots are held");
+	printf("holders %d\n", holders);
+	for (int i = 0; i < count; i++)
+		sem_post(&jobs[i].gate);
+	await_done(count, "until all completions are dealt with, one after the other");
+	end();
+}
+
+/* Starts a receive whose byte is there: it completes, and `act` is done, while port_recv() has the lock. */
+static void receive_and(struct job *j, void (*act)(void))
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) || write(ends[1], "x", 1) != 1)
+		exit(2);
+	meanwhile = act;
+	port_recv(port, ends[0], &j->operation);
+	meanwhile = NULL;
+}
+
+static void see_whether_it_completes(void)
+{
+	quiet("in port_recv: the port's thread does not come to rest");
+	printf("touched %d\n", jobs[0].operation.result != INT_MIN);
+}
+
+static void locked(int count)
+{
+	jobs[0].operation.result = INT_MIN;
+	receive_and(&jobs[0], see_whether_it_completes);
+	await_done(count, "until a receive is handed out");
+	end();
+}
+
+static void see_whether_it_blocks(void)
+{
+	sem_post(&go);
+	quiet("in port_block");
+	printf("blocked %d\n", blocked);
+}
+
+static void see_whether_it_comes_back(void)
+{
+	sem_post(&jobs[0].gate);
+	quiet("in port_unblock");
+	printf("back %d\n", !coming_back);
+}
+
+/* A worker goes to block, and comes back, while this thread has the lock. */
+static void aside(int count)
+{
+	post(0, BLOCK, NULL);
+	quiet("before a worker blocks");
+	receive_and(&jobs[1], see_whether_it_blocks);
+	await_done(1, "until a receive is handed out, while another worker blocks");
+	receive_and(&jobs[2], see_whether_it_comes_back);
+	await_done(count - 1, "until a worker has come back from its block");
 	end();
 }
 
@@ -399,14 +497,15 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*play)(int count);
-	} scenes[] = { { "many", many }, { "burst", burst }, { "held", held },
-		       { "lent", lent }, { "order", order }, { "on", on } };
+	} scenes[] = { { "many", many },     { "burst", burst }, { "together", together },
+		       { "locked", locked }, { "aside", aside }, { "held", held },
+		       { "lent", lent },     { "order", order }, { "on", on } };
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGALRM, on_alarm);
 	alarm(BOUND_S);
 	sem_init(&one_done, 0, 0);
-	sem_init(&go, 0, strcmp(scene, "lent") == 0 ? 0 : JOBS_MAX);
+	sem_init(&go, 0, strcmp(scene, "lent") == 0 || strcmp(scene, "aside") == 0 ? 0 : JOBS_MAX);
 	port = port_create((unsigned)concurrency);
 	for (int i = 0; i < threads && strcmp(scene, "order") == 0; i++) {
 		start_worker();

@@ -1,4 +1,4 @@
-/* caught by: the port is stuck */
+/* caught by: another thread sleeps, and holds the port's lock */
 /* on: ex1_what_a_completion_carries */
 	for (bool closed = false; !closed;) {
 		struct io_uring_cqe *cqe;

@@ -1,4 +1,5 @@
-/* caught by: crossings for each of 8 requests */
+/* caught by: a poll that is submitted before the server has read completes at once */
+/* on: ex4_costs_what_epoll_costs */
 /* as solved */
 /* ---- */
 	if (more)
