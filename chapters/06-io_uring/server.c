@@ -79,13 +79,18 @@ static void conn_close(struct conn *c)
 }
 
 /* TODO 6.3: Let the kernel choose the buffer */
-/* The buffer of a connection, for as long as that lives. */
+/* The buffer of a connection, for as long as that lives: its descriptor's. */
 static char *own_buffer(const struct conn *c)
 {
 	enum { DESCRIPTORS = 65536 };
-	static char bytes[DESCRIPTORS][BUFFER_SIZE]; /* takes no memory until it is written to */
+	static char *of[DESCRIPTORS];
+	char **bytes = &of[c->fd % DESCRIPTORS];
 
-	return bytes[c->fd % DESCRIPTORS];
+	if (!*bytes)
+		*bytes = malloc(BUFFER_SIZE);
+	if (!*bytes)
+		die("cannot make a buffer", "Is memory short?");
+	return *bytes;
 }
 
 /* Asks for bytes, unless it has been asked for. While too much is unsent, asks for no more. */
