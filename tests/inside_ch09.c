@@ -394,6 +394,7 @@ static void aside(int count)
 	quiet("before a worker blocks");
 	receive_and(&jobs[1], see_whether_it_blocks);
 	await_done(1, "until a receive is handed out, while another worker blocks");
+	quiet("before that worker comes back: another has not given its slot back");
 	receive_and(&jobs[2], see_whether_it_comes_back);
 	await_done(count - 1, "until a worker has come back from its block");
 	end();

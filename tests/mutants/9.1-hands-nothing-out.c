@@ -1,4 +1,4 @@
-/* caught by: the port is stuck in port_wait, although bytes have arrived for a receive */
+/* caught by: the port is stuck in port_wait, although */
 /* on: ex1_what_a_completion_carries */
 	for (bool closed = false; !closed;) {
 		struct io_uring_cqe *cqe;
