@@ -8,6 +8,11 @@ from manifest import find, load_all
 from process import run
 
 
+def machine(path, *more):
+    """What a result file says of where it was made, in a sentence each; `more` are the first words of further notes."""
+    return ". ".join(re.findall(rf"^# ((?:{'|'.join(('kernel', 'cpu', *more))}) .*)", path.read_text(), re.M))
+
+
 def number(value):
     return f"{value + 1e-9:.2f}" if value is not None else "–"  # a batch had no exact count
 
@@ -46,7 +51,7 @@ def scale():
         if one and many and bytes_each:
             ratios = " | ".join(f"× {float(r['ratio']):.2f}" for r in (one, many))
             lines.append(f"| {model} | {int(one['up_to']):,} | {ratios} | {int(bytes_each[-1]):,} bytes |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"{machine(TSV.with_name('scale.tsv'))}. Written by `make scale`."])
 
 
 def waits():
@@ -65,19 +70,19 @@ def boundary():
     for row in records(path):
         ns = "–" if row["ns"] == "-" else f"{float(row['ns']):.{1 if float(row['ns']) < 10 else 0}f}"
         lines.append(f"| {row['operation']} | {ns} | {row['note']} |")
-    machine = re.findall(r"^# ((?:kernel|cpu) .*)", path.read_text(), re.M)
-    return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make boundary`."])
+    return "\n".join([*lines, "", f"{machine(path)}. Written by `make boundary`."])
 
 
 def claims():
     """The ledger, for LESSONS.md: what is said, and what this machine says to it."""
     said = [line.split("\t") for line in run(["python3", "tools/claims", "--list"]).output.strip().split("\n")]
-    rows = {row["id"]: row for row in records(TSV.with_name("claims.tsv"))}
+    path = TSV.with_name("claims.tsv")
+    rows = {row["id"]: row for row in records(path)}
     lines = ["| | claim | here | what was measured |", "|---|---|---|---|"]
     for name, claim, _ in said:
         if name in rows:
             lines.append(f"| {name} | {claim} | **{rows[name]['verdict']}** | {rows[name]['figure']} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"{machine(path)}. Written by `make claims`."])
 
 
 RINGS_LOADS = (("PING", "-", "1"), ("PING", "-", "16"), ("BLOB", "1024", "1"), ("BLOB", "1048576", "1"))
@@ -184,8 +189,7 @@ def ledger():
             bounds = [f" ({number(float(r[column.replace('_', '_low_')]))}–{number(float(r[column.replace('_', '_high_')]))})" for r in rows]
             cells = [cell + bound for cell, bound in zip(cells, ["", *bounds[1:]])]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    machine = re.findall(r"^# ((?:kernel|cpu|the server) .*)", path.read_text(), re.M)
-    return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make ledger`."])
+    return "\n".join([*lines, "", f"{machine(path, 'the server')}. Written by `make ledger`."])
 
 
 def zero():
@@ -232,9 +236,8 @@ def peers():
         cells = [number(crossings.get((server, k))) for k in ("1", "64")]
         cells += ["{ratio:.2f} ({low:.2f}–{high:.2f})".format(**{k: float(ratios[server, *load][k]) for k in ("ratio", "low", "high")}) for load in loads]
         lines.append(f"| {server} | {' | '.join(cells)} |")
-    notes = re.findall(r"^# ((?:cpu|the server|\d+ rounds) .*)", path.read_text(), re.M)
     return "\n".join([*lines, "", "CPU of the server for a PING, as a ratio to epoll-et's; n connections × m requests in a piece. "
-                      f"Medians, and 95 % intervals. {'. '.join(notes)}. Written by `make peers`."])
+                      f"Medians, and 95 % intervals. {machine(path, '[0-9]+ rounds,', 'the server')}. Written by `make peers`."])
 
 
 def result(path):
