@@ -24,21 +24,27 @@ def kept():
     return {name: (mark, measured) for name, mark, measured in rows}
 
 
+def write(rows):
+    TSV.parent.mkdir(parents=True, exist_ok=True)
+    write_text(TSV, "exercise\tstamp\tmeasured\n" + "".join(f"{n}\t{m}\t{v}\n" for n, (m, v) in sorted(rows.items())))
+
+
+def keep(chapter, verdicts):
+    """Adds what the tests of a finished chapter measured; one that was skipped has measured nothing."""
+    mark = stamp(chapter)
+    write(kept() | {v.exercise.id: (mark, v.note("measured") or "") for v in verdicts})
+
+
 def measure(chapter, home):
-    """{exercise: measured}; one whose test was skipped has none."""
     (_, programs), = [found[0:2] for found in check_variants.tested([str(chapter.number)], home)]
-    verdicts = suite.judge(chapter, suite.run_tests(chapter, programs, Path(home, chapter.name)))
-    return {v.exercise.id: v.note("measured") or "" for v in verdicts}
+    keep(chapter, suite.judge(chapter, suite.run_tests(chapter, programs, Path(home, chapter.name))))
 
 
 def known(chapters):
     """{exercise: measured} for these chapters; runs the tests of those that have changed since."""
-    rows = kept()
     with scratch() as home:
         for chapter in (c for c in chapters if suite.tests_of(c)):
-            mark = stamp(chapter)
+            rows, mark = kept(), stamp(chapter)
             if any(rows.get(e.id, ("", ""))[0] != mark for e in chapter.exercises):
-                rows |= {name: (mark, measured) for name, measured in measure(chapter, home).items()}
-    TSV.parent.mkdir(parents=True, exist_ok=True)
-    write_text(TSV, "exercise\tstamp\tmeasured\n" + "".join(f"{n}\t{m}\t{v}\n" for n, (m, v) in sorted(rows.items())))
-    return {name: measured for name, (_, measured) in rows.items() if measured}
+                measure(chapter, home)
+    return {name: measured for name, (_, measured) in kept().items() if measured}

@@ -2,6 +2,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import answers
 import build
 import manifest
 import mutant
@@ -85,8 +86,9 @@ def solved_texts(chapter):
 def chapters(*words):
     with scratch() as home:
         for chapter, programs in tested(words, home):
-            for verdict in suite.judge(chapter, suite.run_tests(chapter, programs, Path(home, chapter.name), extra=PATIENT)):
-                yield judge_solved(verdict)
+            verdicts = suite.judge(chapter, suite.run_tests(chapter, programs, Path(home, chapter.name), extra=PATIENT))
+            answers.keep(chapter, verdicts)  # make handouts need not run them again
+            yield from map(judge_solved, verdicts)
 
 
 def judge_solved(verdict):
