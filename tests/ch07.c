@@ -186,30 +186,51 @@ Test(ch07, ex1_four_workers_work_at_once)
 	done(s);
 }
 
-/* From a sleeping pool to a sleeping pool: `a` has a job, and is answered. */
-static struct calls calls_of_one_job(struct server *s, struct client *a)
+/* How many workers made any call at all. */
+static size_t awake(struct server *s, struct calls c)
 {
-	uint64_t from = server_quiet(s);
+	size_t count = 0;
 
-	client_send(a, "WORK 0 0\r\n");
-	client_expect(a, DONE);
-	return calls_between(s, from, server_quiet(s));
+	for (size_t i = 0; i < c.count; i++) {
+		size_t j = 0;
+		while (j < i && c.all[j].tid != c.all[i].tid)
+			j++;
+		count += j == i && is_workers(s, &c.all[i]);
+	}
+	return count;
+}
+
+static size_t futexes(struct server *s, struct calls c)
+{
+	(void)s;
+	return count_of(c, "futex", NULL);
+}
+
+/* Of some jobs of `a`, each from a sleeping pool to a sleeping pool: the least that is counted. */
+static size_t least_of_a_job(struct server *s, struct client *a, size_t (*counted)(struct server *, struct calls))
+{
+	enum { ROUNDS = 5 };
+	size_t least = SIZE_MAX;
+
+	given("%d times A sends WORK 0 0, and gets its reply", ROUNDS);
+	for (int i = 0; i < ROUNDS; i++) {
+		uint64_t from = server_quiet(s);
+		client_send(a, "WORK 0 0\r\n");
+		client_expect(a, DONE);
+		size_t count = counted(s, calls_between(s, from, server_quiet(s)));
+		least = count < least ? count : least;
+	}
+	return least;
 }
 
 Test(ch07_counts, ex1_what_a_sleeping_worker_costs)
 {
-	enum { ROUNDS = 5 };
 	struct server *s = start_traced("1", "8");
-	size_t least = 0;
 
 	given("client A is connected and quiet; the pool's one worker sleeps; the server is traced");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	given("%d times A sends WORK 0 0, and gets its reply", ROUNDS);
-	for (int i = 0; i < ROUNDS; i++) {
-		size_t calls = count_of(calls_of_one_job(s, a), "futex", NULL);
-		least = i == 0 || calls < least ? calls : least;
-	}
+	size_t least = least_of_a_job(s, a, futexes);
 	expect("each time the loop wakes the worker by a futex call, and the worker goes back to sleep by one");
 	journal_note("measured", "%zu", least);
 	if (least < 2)
@@ -225,34 +246,14 @@ Test(ch07_counts, ex1_what_a_sleeping_worker_costs)
 	done(s);
 }
 
-/* How many workers made any call at all. */
-static size_t awake(struct server *s, struct calls c)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < c.count; i++) {
-		size_t j = 0;
-		while (j < i && c.all[j].tid != c.all[i].tid)
-			j++;
-		count += j == i && is_workers(s, &c.all[i]);
-	}
-	return count;
-}
-
 Test(ch07_counts, ex1_one_job_wakes_one_worker)
 {
-	enum { ROUNDS = 5 };
 	struct server *s = start_traced("8", "8");
-	size_t least = 0;
 
 	given("client A is connected and quiet; the pool's 8 workers sleep; the server is traced");
 	struct client *a = client_open(s, "A");
 	client_ping(a);
-	given("%d times A sends WORK 0 0, and gets its reply", ROUNDS);
-	for (int i = 0; i < ROUNDS; i++) {
-		size_t woken = awake(s, calls_of_one_job(s, a));
-		least = i == 0 || woken < least ? woken : least;
-	}
+	size_t least = least_of_a_job(s, a, awake);
 	expect("each time one worker wakes, and seven sleep on");
 	if (least > 1)
 		probe_fail(

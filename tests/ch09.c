@@ -372,17 +372,27 @@ Test(ch09, ex3_a_cancelled_receive_completes)
 	journal_pass();
 }
 
-Test(ch09, ex3_a_cancelled_send_completes)
-{
-	enum { OWED = 900000 }; /* less than a server leaves unsent before it stops to read */
-	struct server *s = windows_server();
+enum { OWED = 900000 }; /* less than a server leaves unsent before it stops to read */
 
-	given("client A is connected; B, slow, is owed most of a BLOB");
-	struct client *a = client_open(s, "A"), *b = client_open_slow(s, "B");
-	client_ping(a);
-	unsigned long long id = client_id(b);
+/* B, slow: a receive and a send are in flight for it. */
+static struct client *client_owed(struct server *s, unsigned long long *id)
+{
+	given("clients A and B are connected; B, slow, is owed most of a BLOB");
+	struct client *b = client_open_slow(s, "B");
+	*id = client_id(b);
 	client_send(b, "BLOB %d\r\n", OWED);
 	client_await_bytes(b);
+	return b;
+}
+
+Test(ch09, ex3_a_cancelled_send_completes)
+{
+	struct server *s = windows_server();
+
+	unsigned long long id;
+	struct client *a = client_open(s, "A");
+	client_owed(s, &id);
+	client_ping(a);
 	server_quiet(s);
 	expect("A closes B by CLIENT KILL: of B's, a receive and a send are in flight, and both complete");
 	client_send(a, "CLIENT KILL ID %llu\r\n", id);
@@ -398,15 +408,12 @@ Test(ch09, ex3_a_cancelled_send_completes)
 
 Test(ch09, ex3_a_send_completes_before_the_receive)
 {
-	enum { OWED = 900000, AWAY_US = 500000 }; /* too short, it would catch less, and fail no more */
+	enum { AWAY_US = 500000 }; /* too short, it would catch less, and fail no more */
 	struct server *s = windows_server();
 
-	given("client A is connected; B, slow, is owed most of a BLOB");
-	struct client *a = client_open(s, "A"), *b = client_open_slow(s, "B");
+	unsigned long long id;
+	struct client *a = client_open(s, "A"), *b = client_owed(s, &id);
 	client_ping(a);
-	unsigned long long id = client_id(b);
-	client_send(b, "BLOB %d\r\n", OWED);
-	client_await_bytes(b);
 	server_quiet(s);
 	given("the server sleeps for A; B takes all of the BLOB; then A closes B by CLIENT KILL");
 	client_send(a, "WORK 0 %d\r\nCLIENT KILL ID %llu\r\n", AWAY_US, id);
