@@ -201,8 +201,7 @@ def zero():
         times = " | ".join(f"{int(row[name]):,}" for name in ("rps", "p50_us", "p99_us"))
         calls = "–" if row["calls_per_request"] == "-" else f"{float(row['calls_per_request']):.2f}"
         lines.append(f"| {row['load']} | {row['model']} | {times} | {cpu} | {sq} | {calls} |")
-    machine = re.findall(r"^# ((?:cpu|\d+ rounds|nothing is) .*)", path.read_text(), re.M)
-    return "\n".join([*lines, "", ". ".join(machine) + ". Written by `make zero`."])
+    return "\n".join([*lines, "", f"{machine(path, '[0-9]+ rounds', 'nothing is')}. Written by `make zero`."])
 
 
 def asynchronous():
